@@ -1,0 +1,1 @@
+"""Where the bytes lie: a port of a few methods, and its adapters."""

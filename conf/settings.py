@@ -1,0 +1,139 @@
+"""The one settings tree: environment over TOML over defaults, frozen once read.
+
+A setting is named by its path: ``HOUNSFIELD_HTTP__PORT=8081`` in the environment is
+``[http] port = 8081`` in the file that ``HOUNSFIELD_CONFIG`` names, or, without it, in
+``hounsfield.toml`` in the working folder.
+"""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+MIB = 1024 * 1024
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class HttpSettings(_Section):
+    """The HTTP server: DICOMweb, the JSON API, the web app and OHIF."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    processes: int = Field(2, ge=1, description="web processes that share the port")
+    allowed_hosts: tuple[str, ...] = Field(
+        ("127.0.0.1", "localhost", "[::1]"),
+        description="names under which a request may reach us; any other Host is refused",
+    )
+    max_store_bytes: int = Field(
+        16 * 1024 * MIB, ge=MIB, description="largest body of one STOW-RS request"
+    )
+    max_body_bytes: int = Field(MIB, ge=1024, description="largest body of any other request")
+    body_timeout_seconds: Seconds = Field(60, description="longest silence while a body arrives")
+
+
+class DimseSettings(_Section):
+    """The DIMSE listener (PS3.8) and its limits."""
+
+    host: str = "127.0.0.1"
+    port: Port = 11112
+    ae_title: str = Field("HOUNSFIELD", min_length=1, max_length=16)
+    maximum_length: int = Field(
+        256 * 1024, ge=4096, le=4 * MIB, description="largest PDU we offer to receive (PS3.8 D.1)"
+    )
+    handshake_seconds: Seconds = Field(
+        10, description="ARTIM: from connect to a whole A-ASSOCIATE-RQ"
+    )
+    idle_seconds: Seconds = Field(300, description="an association that says nothing is aborted")
+    max_associations: int = Field(200, ge=1)
+    max_associations_per_host: int = Field(100, ge=1)
+    max_handshakes_per_host: int = Field(50, ge=1, description="connections not yet associated")
+
+
+class DatabaseSettings(_Section):
+    """PostgreSQL: embedded in the data folder, or an external server by URL."""
+
+    url: SecretStr | None = Field(
+        None, description="postgresql://… ; without it PostgreSQL runs in the data folder"
+    )
+    pool_size: int = Field(8, ge=1)
+    system_user: str | None = Field(
+        None, description="who runs the embedded server when we are started as root"
+    )
+
+
+class ArchiveSettings(_Section):
+    """How instances are kept."""
+
+    min_free_bytes: int = Field(
+        512 * MIB, ge=0, description="below this much free space a store is refused with A700"
+    )
+    max_instance_bytes: int = Field(8 * 1024 * MIB, ge=MIB)
+
+
+class InferenceSettings(_Section):
+    """Models that run on what arrives."""
+
+    enabled: bool = True
+    workers: int = Field(1, ge=0, description="worker processes that the supervisor starts")
+    settle_seconds: Seconds = Field(6, description="quiet time after which a series is complete")
+    settle_after_release_seconds: Seconds = Field(
+        2, description="the same, once the association that brought it has ended"
+    )
+    incomplete_seconds: Seconds = Field(
+        60, description="how long a series with a hole in its geometry waits for the missing slices"
+    )
+    time_limit_seconds: Seconds = 900
+    memory_limit_bytes: int = Field(12 * 1024 * MIB, ge=512 * MIB)
+    threads: int = Field(
+        0, ge=0, description="threads of one model run; 0 takes the machine's cores"
+    )
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Read once by :func:`get_settings`; never changed."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HOUNSFIELD_", env_nested_delimiter="__", frozen=True, extra="ignore"
+    )
+
+    data_dir: Path = Path("hounsfield-data")
+    log_level: str = "info"
+    log_json: bool = False
+    http: HttpSettings = HttpSettings()
+    dimse: DimseSettings = DimseSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    archive: ArchiveSettings = ArchiveSettings()
+    inference: InferenceSettings = InferenceSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment, and the environment over the TOML file."""
+        path = Path(os.environ.get("HOUNSFIELD_CONFIG", "hounsfield.toml"))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path)
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process, read from its environment at the first call."""
+    return Settings()

@@ -1,0 +1,1 @@
+"""One module an aggregate: the statements, and nothing but the statements."""

@@ -1,0 +1,253 @@
+"""Every table, as SQLAlchemy 2 typed mappings. Statements are Core statements over these.
+
+Names of columns are the keywords of PS3.6 in snake case. Dates and times of the data set stay
+the strings that they are (DA, TM): range matching on them is ordering of text.
+"""
+
+import datetime as dt
+import uuid
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    """Declarative base: annotations to column types."""
+
+    type_annotation_map = {
+        str: Text,
+        int: BigInteger,
+        bytes: LargeBinary,
+        uuid.UUID: UUID(as_uuid=True),
+        dt.datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+        list[Any]: JSONB,
+    }
+
+
+class Study(Base):
+    """One study. Its attributes come from the first instance stored."""
+
+    __tablename__ = "study"
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(unique=True)
+    patient_id: Mapped[str] = mapped_column(default="")
+    issuer_of_patient_id: Mapped[str] = mapped_column(default="")
+    patient_name: Mapped[str] = mapped_column(default="")
+    patient_name_folded: Mapped[str] = mapped_column(
+        default="", comment="case-folded, each component group"
+    )
+    patient_birth_date: Mapped[str] = mapped_column(default="")
+    patient_sex: Mapped[str] = mapped_column(default="")
+    study_date: Mapped[str] = mapped_column(default="")
+    study_time: Mapped[str] = mapped_column(default="")
+    accession_number: Mapped[str] = mapped_column(default="")
+    referring_physician_name: Mapped[str] = mapped_column(default="")
+    referring_physician_name_folded: Mapped[str] = mapped_column(default="")
+    study_id: Mapped[str] = mapped_column(default="")
+    study_description: Mapped[str] = mapped_column(default="")
+    attributes: Mapped[bytes] = mapped_column(
+        comment="DICOM JSON of the study level without its braces, ready to be joined"
+    )
+    conflict: Mapped[str | None] = mapped_column(
+        comment="why its jobs are held: instances that name another patient"
+    )
+    stored_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        Index("study_patient_id", "patient_id"),
+        Index(
+            "study_patient_name",
+            "patient_name_folded",
+            postgresql_ops={"patient_name_folded": "text_pattern_ops"},
+        ),
+        Index("study_date_time", "study_date", "study_time"),
+        Index("study_accession_number", "accession_number"),
+        Index("study_newest", text("study_date DESC, id DESC")),
+    )
+
+
+class Series(Base):
+    """One series of one study, with where it stands on its way to the models."""
+
+    __tablename__ = "series"
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    study_pk: Mapped[int] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"))
+    series_instance_uid: Mapped[str]
+    modality: Mapped[str] = mapped_column(default="")
+    series_number: Mapped[str] = mapped_column(default="")
+    series_description: Mapped[str] = mapped_column(default="")
+    body_part_examined: Mapped[str] = mapped_column(default="")
+    performed_procedure_step_start_date: Mapped[str] = mapped_column(default="")
+    performed_procedure_step_start_time: Mapped[str] = mapped_column(default="")
+    attributes: Mapped[bytes]
+    stored_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        UniqueConstraint("study_pk", "series_instance_uid", name="series_of_study"),
+        Index("series_instance_uid", "series_instance_uid"),
+        Index("series_modality", "modality", "study_pk"),
+    )
+
+
+class Instance(Base):
+    """One SOP instance: where its bytes lie, and what was read from them once."""
+
+    __tablename__ = "instance"
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    study_pk: Mapped[int] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"))
+    series_pk: Mapped[int] = mapped_column(ForeignKey("series.id", ondelete="CASCADE"))
+    sop_instance_uid: Mapped[str] = mapped_column(unique=True)
+    sop_class_uid: Mapped[str]
+    transfer_syntax_uid: Mapped[str]
+    instance_number: Mapped[str] = mapped_column(default="")
+    rows: Mapped[int | None]
+    columns: Mapped[int | None]
+    bits_allocated: Mapped[int | None]
+    number_of_frames: Mapped[int | None]
+    object_key: Mapped[str] = mapped_column(comment="made by the server, never from a UID")
+    object_size: Mapped[int]
+    digest: Mapped[bytes] = mapped_column(comment="SHA-256 of the whole object")
+    dataset_digest: Mapped[bytes] = mapped_column(comment="SHA-256 of what follows the File Meta")
+    dataset_offset: Mapped[int] = mapped_column(comment="first byte after the File Meta")
+    frame_table: Mapped[bytes | None] = mapped_column(comment="archive.frames.FrameTable, encoded")
+    bulkdata: Mapped[bytes | None] = mapped_column(comment="archive.frames.BulkdataTable, encoded")
+    attributes: Mapped[bytes]
+    metadata_json: Mapped[bytes] = mapped_column(
+        comment="zlib of DICOM JSON without its braces; byte FF stands for the base URL"
+    )
+    metadata_version: Mapped[int] = mapped_column(SmallInteger)
+    source: Mapped[dict[str, Any]]
+    stored_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        Index("instance_of_series", "series_pk", "id"),
+        Index("instance_of_study", "study_pk"),
+    )
+
+
+class Quarantine(Base):
+    """An instance whose UID was taken by other content: kept apart, listed, never served."""
+
+    __tablename__ = "quarantine"
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    study_instance_uid: Mapped[str]
+    series_instance_uid: Mapped[str]
+    sop_instance_uid: Mapped[str] = mapped_column(index=True)
+    object_key: Mapped[str]
+    object_size: Mapped[int]
+    dataset_digest: Mapped[bytes]
+    reason: Mapped[str]
+    source: Mapped[dict[str, Any]]
+    stored_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (UniqueConstraint("sop_instance_uid", "dataset_digest"),)
+
+
+class EventOutbox(Base):
+    """Events as the transactions wrote them; the sequencer moves them on, numbered."""
+
+    __tablename__ = "event_outbox"
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    type: Mapped[str]
+    study_instance_uid: Mapped[str | None]
+    series_instance_uid: Mapped[str | None]
+    sop_instance_uid: Mapped[str | None]
+    job_id: Mapped[uuid.UUID | None]
+    data: Mapped[dict[str, Any]]
+    time: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class Event(Base):
+    """The change feed, numbered in commit order without a gap."""
+
+    __tablename__ = "event"
+
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    type: Mapped[str]
+    study_instance_uid: Mapped[str | None]
+    series_instance_uid: Mapped[str | None]
+    sop_instance_uid: Mapped[str | None]
+    job_id: Mapped[uuid.UUID | None]
+    data: Mapped[dict[str, Any]]
+    time: Mapped[dt.datetime]
+
+
+class EventCounter(Base):
+    """One row: the last number given out, and the oldest event still kept."""
+
+    __tablename__ = "event_counter"
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    last_sequence: Mapped[int]
+    first_kept: Mapped[int]
+
+
+class Settling(Base):
+    """A series into which instances still flow; due when it has been quiet long enough."""
+
+    __tablename__ = "settling"
+
+    series_pk: Mapped[int] = mapped_column(
+        ForeignKey("series.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    study_instance_uid: Mapped[str]
+    series_instance_uid: Mapped[str]
+    first_stored_at: Mapped[dt.datetime]
+    last_stored_at: Mapped[dt.datetime]
+    due_at: Mapped[dt.datetime] = mapped_column(index=True)
+
+
+class Job(Base):
+    """One analysis of one series by one model: a UPS in the making (PS3.4 CC)."""
+
+    __tablename__ = "job"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(index=True)
+    series_instance_uid: Mapped[str] = mapped_column(index=True)
+    model_name: Mapped[str] = mapped_column(default="")
+    model_version: Mapped[str] = mapped_column(default="")
+    model_digest: Mapped[str] = mapped_column(default="")
+    state: Mapped[str] = mapped_column(
+        comment="SCHEDULED, IN PROGRESS, COMPLETED, CANCELED (PS3.4 CC.1.1)"
+    )
+    label: Mapped[str] = mapped_column(
+        comment="queued, running, complete, failed, skipped, canceled: the word people see"
+    )
+    trigger: Mapped[str] = mapped_column(comment="rule or person")
+    progress: Mapped[int] = mapped_column(SmallInteger, default=0)
+    stage: Mapped[str] = mapped_column(default="")
+    reason: Mapped[str | None]
+    attempt: Mapped[int] = mapped_column(SmallInteger, default=0)
+    fencing_token: Mapped[int] = mapped_column(default=0)
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    results: Mapped[dict[str, Any]] = mapped_column(
+        comment="UIDs and content date-time, allocated with the job and used by every try"
+    )
+    measurements: Mapped[list[Any]]
+    predecessor_id: Mapped[uuid.UUID | None]
+    created_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+    started_at: Mapped[dt.datetime | None]
+    ended_at: Mapped[dt.datetime | None]
+
+    __table_args__ = (Index("job_newest", text("created_at DESC")),)

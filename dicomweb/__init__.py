@@ -1,0 +1,1 @@
+"""PS3.18: search, retrieve and store over HTTP. Mounts into any FastAPI application."""

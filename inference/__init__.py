@@ -1,0 +1,1 @@
+"""Models run on what arrives: rules, jobs, the child that runs a bundle, SEG and SR."""

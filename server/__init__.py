@@ -1,0 +1,1 @@
+"""Puts the rooms together: the ASGI application, the process tree, the command line."""
