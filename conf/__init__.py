@@ -1,1 +1,1 @@
-"""Settings, logging and the example configuration: the ground floor, which imports nothing of ours."""
+"""Settings, logging and the example configuration: the floor that imports nothing of ours."""
