@@ -62,7 +62,7 @@ class Study(Base):
     study_id: Mapped[str] = mapped_column(default="")
     study_description: Mapped[str] = mapped_column(default="")
     attributes: Mapped[bytes] = mapped_column(
-        comment="DICOM JSON of the study level without its braces, ready to be joined"
+        comment="DICOM JSON members of the study level, ready to be joined"
     )
     conflict: Mapped[str | None] = mapped_column(
         comment="why its jobs are held: instances that name another patient"
@@ -124,8 +124,8 @@ class Instance(Base):
     number_of_frames: Mapped[int | None]
     object_key: Mapped[str] = mapped_column(comment="made by the server, never from a UID")
     object_size: Mapped[int]
-    digest: Mapped[bytes] = mapped_column(comment="SHA-256 of the whole object")
-    dataset_digest: Mapped[bytes] = mapped_column(comment="SHA-256 of what follows the File Meta")
+    digest: Mapped[bytes] = mapped_column(comment="SHA-256 of what follows the File Meta")
+    file_meta_digest: Mapped[bytes] = mapped_column(comment="SHA-256 of what comes before it")
     dataset_offset: Mapped[int] = mapped_column(comment="first byte after the File Meta")
     frame_table: Mapped[bytes | None] = mapped_column(comment="archive.frames.FrameTable, encoded")
     bulkdata: Mapped[bytes | None] = mapped_column(comment="archive.frames.BulkdataTable, encoded")
@@ -154,12 +154,12 @@ class Quarantine(Base):
     sop_instance_uid: Mapped[str] = mapped_column(index=True)
     object_key: Mapped[str]
     object_size: Mapped[int]
-    dataset_digest: Mapped[bytes]
+    digest: Mapped[bytes]
     reason: Mapped[str]
     source: Mapped[dict[str, Any]]
     stored_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
 
-    __table_args__ = (UniqueConstraint("sop_instance_uid", "dataset_digest"),)
+    __table_args__ = (UniqueConstraint("sop_instance_uid", "digest", name="quarantined_once"),)
 
 
 class EventOutbox(Base):
@@ -168,7 +168,8 @@ class EventOutbox(Base):
     __tablename__ = "event_outbox"
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
-    type: Mapped[str]
+    type: Mapped[str] = mapped_column(comment="an event's type, or 'released': a hint to settling")
+    series_pk: Mapped[int | None]
     study_instance_uid: Mapped[str | None]
     series_instance_uid: Mapped[str | None]
     sop_instance_uid: Mapped[str | None]

@@ -1,0 +1,73 @@
+"""Writes the items of a search answer: what was made at ingest, and what the search counted."""
+
+from typing import Any
+
+import orjson
+from sqlalchemy import Row
+
+from hounsfield.archive.metadata import BASE_URL
+from hounsfield.db.repositories.search import Level
+
+Members = dict[str, Any]
+
+# A quotation mark inside a value is escaped in JSON, so a value cannot look like this.
+_RETRIEVE_URL = b'"00081190":{"vr":"UR","Value":["'
+
+
+def members(ready: bytes) -> Members:
+    """The members of one level, parsed."""
+    parsed: Members = orjson.loads(b"{" + ready + b"}")
+    return parsed
+
+
+def write(level: Level, row: Row[Any], extra: Members) -> bytes:
+    """One DICOM JSON object, tags ascending, byte FF before the path of its RetrieveURL."""
+    item = _WRITERS[level](row) | extra
+    text = orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
+    return text.replace(_RETRIEVE_URL, _RETRIEVE_URL + BASE_URL, 1)
+
+
+def _study(row: Row[Any]) -> Members:
+    modalities = sorted(row.modalities)
+    return (
+        members(row.study_attributes)
+        | _where(f"/studies/{row.study_instance_uid}")
+        | {
+            "00080061": {"vr": "CS", "Value": modalities} if modalities else {"vr": "CS"},
+            "00201206": {"vr": "IS", "Value": [row.series_count]},
+            "00201208": {"vr": "IS", "Value": [row.instance_count]},
+        }
+    )
+
+
+def _series(row: Row[Any]) -> Members:
+    path = f"/studies/{row.study_instance_uid}/series/{row.series_instance_uid}"
+    return (
+        members(row.study_attributes)
+        | members(row.series_attributes)
+        | _where(path)
+        | {"00201209": {"vr": "IS", "Value": [row.instance_count]}}
+    )
+
+
+def _instance(row: Row[Any]) -> Members:
+    path = (
+        f"/studies/{row.study_instance_uid}/series/{row.series_instance_uid}"
+        f"/instances/{row.sop_instance_uid}"
+    )
+    return (
+        members(row.study_attributes)
+        | members(row.series_attributes)
+        | members(row.instance_attributes)
+        | _where(path)
+    )
+
+
+def _where(path: str) -> Members:
+    return {
+        "00080056": {"vr": "CS", "Value": ["ONLINE"]},
+        "00081190": {"vr": "UR", "Value": [path]},
+    }
+
+
+_WRITERS = {Level.STUDY: _study, Level.SERIES: _series, Level.INSTANCE: _instance}

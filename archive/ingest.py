@@ -1,0 +1,230 @@
+"""The single write path: every instance, by whatever protocol, comes in through :func:`receive`.
+
+Bytes are kept as received. A small instance is gathered in memory and written at once; a larger
+one goes to its object as it arrives, and is mapped, not read, when its header is wanted. Success
+is said once object and rows are on stable storage (PS3.4 B.2.3).
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import structlog
+from sqlalchemy import Connection
+
+from hounsfield.archive.digests import digest_of
+from hounsfield.archive.errors import (
+    CannotUnderstand,
+    DataSetMismatch,
+    HounsfieldError,
+    TooLarge,
+)
+from hounsfield.archive.file_meta import encode_file_meta
+from hounsfield.archive.header import Header, read_header
+from hounsfield.archive.objects.memory import GatheredBytes
+from hounsfield.archive.objects.port import Bytes, ObjectReader, ObjectWriter
+from hounsfield.archive.placement import place
+from hounsfield.archive.prepared import Prepared, make_row
+from hounsfield.archive.types import Outcome, Source, StoreResult
+from hounsfield.db.engine import is_connection_loss
+
+if TYPE_CHECKING:
+    from hounsfield.archive.archive import Archive
+
+log = structlog.get_logger()
+
+IN_MEMORY_BYTES = 1024 * 1024
+
+
+class Reception:
+    """One instance being received. Leaving its block without ``submit`` removes it."""
+
+    def __init__(self, archive: "Archive", source: Source, expected: dict[str, str]) -> None:
+        self._archive = archive
+        self._source = source
+        self._expected = expected
+        self._gathered = bytearray()
+        self._writer: ObjectWriter | None = None
+        self._size = 0
+        self._handed_over = False
+
+    def write(self, data: Bytes) -> None:
+        """Take the next bytes. Raises OutOfResources or TooLarge."""
+        self._size += len(data)
+        if self._size > self._archive.settings.archive.max_instance_bytes:
+            raise TooLarge("the instance is larger than this archive accepts")
+        if self._writer is not None:
+            self._writer.write(data)
+            return
+        self._gathered += data
+        if len(self._gathered) > IN_MEMORY_BYTES:
+            self._writer = self._archive.objects.create()
+            self._writer.write(self._gathered)
+            self._gathered = bytearray()
+
+    def submit(self) -> Future[StoreResult]:
+        """Read the header, hand over to the committer; the future carries what it says."""
+        return self._archive.committer.submit(self._prepare())
+
+    def commit(self) -> StoreResult:
+        """Wait until the instance is on stable storage and indexed."""
+        item = self._prepare()
+        try:
+            item.make_durable()
+        except BaseException:
+            item.writer.abort()
+            raise
+        return self._archive.committer.submit(item).result()
+
+    def abort(self) -> None:
+        """Drop what was received."""
+        if self._writer is not None and not self._handed_over:
+            self._writer.abort()
+
+    def _prepare(self) -> Prepared:
+        if self._writer is None:
+            header, digests = self._read(GatheredBytes(self._gathered))
+            self._writer = self._archive.objects.create()
+            self._writer.write(self._gathered)
+        else:
+            with self._writer.open() as reader:
+                header, digests = self._read(reader)
+        row = make_row(
+            header,
+            self._source,
+            object_key=self._writer.key,
+            object_size=self._size,
+            file_meta_digest=digests[0],
+            digest=digests[1],
+        )
+        self._handed_over = True
+        return Prepared(header, self._writer, row, self._source.association_id)
+
+    def _read(self, reader: ObjectReader) -> tuple[Header, tuple[bytes, bytes]]:
+        try:
+            header = read_header(reader.map())
+        except HounsfieldError:
+            raise
+        except Exception as error:
+            log.exception("header.unreadable")
+            raise CannotUnderstand("the data set cannot be read") from error
+        self._compare(header)
+        offset = header.dataset_offset
+        return header, (
+            digest_of(reader, 0, offset),
+            digest_of(reader, offset, self._size),
+        )
+
+    def _compare(self, header: Header) -> None:
+        """PS3.4 B.2.3, A900: what the request says of the data set has to be true."""
+        for name, expected in self._expected.items():
+            if (found := getattr(header, name)) != expected:
+                tag = EXPECTED_TAGS[name]
+                raise DataSetMismatch(
+                    f"the request says {name} {expected}, the data set {found}",
+                    offending_tags=(tag,),
+                )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.abort()
+
+
+EXPECTED_TAGS = {
+    "sop_class_uid": 0x00080016,
+    "sop_instance_uid": 0x00080018,
+    "study_instance_uid": 0x0020000D,
+}
+
+
+def receive(
+    archive: "Archive",
+    source: Source,
+    *,
+    transfer_syntax_uid: str | None = None,
+    sop_class_uid: str | None = None,
+    sop_instance_uid: str | None = None,
+    study_instance_uid: str | None = None,
+) -> Reception:
+    """Begin to receive one instance.
+
+    With ``transfer_syntax_uid`` the bytes to come are a bare data set (C-STORE) and the File
+    Meta is written here; without it they are a PS3.10 file. What else is given must agree with
+    the data set, or the store fails with DataSetMismatch.
+    """
+    expected = {
+        "sop_class_uid": sop_class_uid,
+        "sop_instance_uid": sop_instance_uid,
+        "study_instance_uid": study_instance_uid,
+    }
+    reception = Reception(archive, source, {k: v for k, v in expected.items() if v is not None})
+    if transfer_syntax_uid is not None:
+        reception.write(
+            encode_file_meta(
+                sop_class_uid or "",
+                sop_instance_uid or "",
+                transfer_syntax_uid,
+                source.calling_ae_title,
+            )
+        )
+    return reception
+
+
+def store_bytes(archive: "Archive", source: Source, data: Bytes) -> StoreResult:
+    """Store one PS3.10 file that is in memory."""
+    with receive(archive, source) as reception:
+        reception.write(data)
+        return reception.commit()
+
+
+def publish(
+    archive: "Archive",
+    source: Source,
+    files: Sequence[Bytes],
+    *,
+    guard: Callable[[Connection], None],
+) -> list[StoreResult]:
+    """Make several instances visible in one transaction, or none of them.
+
+    ``guard`` runs first inside the transaction; what it raises undoes everything. It is where a
+    worker shows its fencing token, and writes what must become true together with the results.
+    """
+    items: list[Prepared] = []
+    try:
+        for data in files:
+            items.append(_prepared(archive, source, data))
+        archive.objects.sync_folders(item.writer.key for item in items)
+        archive.database.run(lambda connection: _publish(connection, items, guard))
+    except BaseException as error:
+        # After a lost connection the commit may stand: an object too many is for fsck.
+        if not is_connection_loss(error):
+            for item in items:
+                item.writer.abort()
+        raise
+    return [item.result(Outcome.STORED) for item in items]
+
+
+def _prepared(archive: "Archive", source: Source, data: Bytes) -> Prepared:
+    with receive(archive, source) as reception:
+        reception.write(data)
+        item = reception._prepare()
+    item.make_durable()
+    return item
+
+
+def _publish(
+    connection: Connection, items: list[Prepared], guard: Callable[[Connection], None]
+) -> None:
+    guard(connection)
+    stored = place(connection, [item.row for item in items], {}, {})
+    taken = [item for item in items if item.writer.key not in stored]
+    if taken:
+        raise DataSetMismatch(f"{taken[0].header.sop_instance_uid} is stored already")

@@ -1,0 +1,206 @@
+"""Objects as files: temporary name, write, fdatasync, rename, and a folder sync for a batch.
+
+Objects that arrive together share a folder, so that one sync of it serves all of them; a folder
+takes a thousand objects and is then left for a new one.
+"""
+
+import errno
+import mmap
+import os
+import secrets
+import shutil
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from hounsfield.archive.errors import ObjectDamaged, OutOfResources, Unavailable
+from hounsfield.archive.objects.port import Bytes
+
+OBJECTS_A_FOLDER = 1000
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+FILE_MODE = 0o640
+PART = ".part"
+
+
+def _refusal(error: OSError) -> OutOfResources | Unavailable:
+    if error.errno in NO_SPACE:
+        return OutOfResources("no space left for objects")
+    return Unavailable(f"the object store cannot be written: {os.strerror(error.errno or 0)}")
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable (no such thing on Windows, where it is not needed)."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class LocalObjectWriter:
+    """An object under its temporary name."""
+
+    def __init__(self, root: Path, key: str) -> None:
+        self.key = key
+        self._path = root / key
+        self._part = self._path.with_name(self._path.name + PART)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        try:
+            self._descriptor = os.open(self._part, flags, FILE_MODE)
+        except OSError as error:
+            raise _refusal(error) from error
+
+    def write(self, data: Bytes) -> None:
+        """Append all of ``data``."""
+        view = memoryview(data)
+        try:
+            while view.nbytes:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError as error:
+            raise _refusal(error) from error
+
+    def open(self) -> "LocalObjectReader":
+        """Map what was written so far."""
+        return LocalObjectReader(self._descriptor)
+
+    def finish(self) -> None:
+        """Sync the bytes, then give the object its name."""
+        try:
+            _sync_data(self._descriptor)
+            self._close()
+            self._part.replace(self._path)
+        except OSError as error:
+            raise _refusal(error) from error
+
+    def abort(self) -> None:
+        """Remove the object, whichever name it has by now."""
+        self._close()
+        self._part.unlink(missing_ok=True)
+        self._path.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _sync_data(descriptor: int) -> None:
+    getattr(os, "fdatasync", os.fsync)(descriptor)
+
+
+class LocalObjectReader:
+    """A file mapped into memory."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._map = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+        self._view = memoryview(self._map)
+
+    def map(self) -> memoryview:
+        """The whole object."""
+        return self._view
+
+    def release_pages(self, start: int, end: int) -> None:
+        """Drop the pages that lie wholly inside the range from our resident set."""
+        first = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
+        last = end // mmap.PAGESIZE * mmap.PAGESIZE
+        if last > first and hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED, first, last - first)
+
+    def close(self) -> None:
+        """Release; a view that is still exported keeps the mapping until it goes."""
+        self._view.release()
+        try:
+            self._map.close()
+        except BufferError:
+            return
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class LocalObjectStore:
+    """Objects under one folder of a local or mounted file system."""
+
+    def __init__(self, root: Path, min_free_bytes: int) -> None:
+        self._root = root.resolve()
+        self._min_free_bytes = min_free_bytes
+        self._lock = threading.Lock()
+        self._folder = ""
+        self._room_in_folder = 0
+
+    def create(self) -> LocalObjectWriter:
+        """Begin an object."""
+        self.check()
+        return LocalObjectWriter(self._root, self._new_key())
+
+    def _new_key(self) -> str:
+        with self._lock:
+            if self._room_in_folder == 0 or not (self._root / self._folder).is_dir():
+                self._folder = self._make_folder()
+                self._room_in_folder = OBJECTS_A_FOLDER
+            self._room_in_folder -= 1
+            return f"{self._folder}/{secrets.token_hex(16)}"
+
+    def _make_folder(self) -> str:
+        name = secrets.token_hex(8)
+        relative = f"{name[:2]}/{name[2:]}"
+        folder = self._root / relative
+        try:
+            folder.mkdir(parents=True, mode=0o750)
+            for parent in (folder.parent, self._root, self._root.parent):
+                sync_folder(parent)
+        except OSError as error:
+            raise _refusal(error) from error
+        return relative
+
+    def sync_folders(self, keys: Iterable[str]) -> None:
+        """Sync each folder once."""
+        for folder in {key.rpartition("/")[0] for key in keys}:
+            try:
+                sync_folder(self._root / folder)
+            except OSError as error:
+                raise _refusal(error) from error
+
+    def open(self, key: str) -> LocalObjectReader:
+        """Map an object."""
+        try:
+            with (self._root / key).open("rb") as file:
+                return LocalObjectReader(file.fileno())
+        except FileNotFoundError as error:
+            raise ObjectDamaged("a stored object is missing from its place") from error
+        except ValueError as error:
+            raise ObjectDamaged("a stored object is empty") from error
+        except OSError as error:
+            raise Unavailable("a stored object cannot be read") from error
+
+    def path(self, key: str) -> str:
+        """The object's file."""
+        return str(self._root / key)
+
+    def remove(self, key: str) -> None:
+        """Unlink."""
+        (self._root / key).unlink(missing_ok=True)
+
+    def check(self) -> None:
+        """Refuse while less than the reserve is free."""
+        try:
+            self._root.mkdir(parents=True, exist_ok=True, mode=0o750)
+            free = shutil.disk_usage(self._root).free
+        except OSError as error:
+            raise _refusal(error) from error
+        if free < self._min_free_bytes:
+            raise OutOfResources(
+                f"{free >> 20} MiB are free; {self._min_free_bytes >> 20} MiB are held in reserve"
+            )

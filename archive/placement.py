@@ -1,0 +1,87 @@
+"""Finds or makes the study and series rows of a batch, and inserts the batch beneath them.
+
+Keys of studies and series that were seen are remembered, so that the usual batch is one
+statement. A remembered row that has been deleted meanwhile shows as a broken foreign key: the
+memory is dropped and the batch goes through once more.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from hounsfield.archive.prepared import Prepared
+from hounsfield.db.engine import Database
+from hounsfield.db.repositories import instances
+from hounsfield.db.repositories.instances import NewInstance, StudyKey
+
+REMEMBERED = 20_000
+
+
+class Placement:
+    """The memory of one committer. Used from its thread alone."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._studies: dict[str, StudyKey] = {}
+        self._series: dict[tuple[int, str], int] = {}
+
+    def store(self, items: Sequence[Prepared]) -> set[str]:
+        """Insert in one transaction; object keys of the instances whose UID was free."""
+        rows = [item.row for item in items]
+        try:
+            return self._insert(rows)
+        except IntegrityError:
+            self._forget()
+            return self._insert(rows)
+
+    def _insert(self, rows: list[NewInstance]) -> set[str]:
+        studies, series = dict(self._studies), dict(self._series)
+
+        def work(connection: Connection) -> set[str]:
+            return place(connection, rows, studies, series)
+
+        stored = self._database.run(work)
+        self._remember(studies, series)
+        return stored
+
+    def _remember(self, studies: dict[str, StudyKey], series: dict[tuple[int, str], int]) -> None:
+        if len(studies) > REMEMBERED or len(series) > REMEMBERED:
+            self._forget()
+        else:
+            self._studies, self._series = studies, series
+
+    def _forget(self) -> None:
+        self._studies, self._series = {}, {}
+
+
+def place(
+    connection: Connection,
+    rows: list[NewInstance],
+    studies: dict[str, StudyKey],
+    series: dict[tuple[int, str], int],
+) -> set[str]:
+    """Insert rows inside the caller's transaction, filling in the known studies and series."""
+    missing = [row for row in rows if row.study_uid not in studies]
+    if missing:
+        studies.update(instances.insert_studies(connection, missing))
+    for row in rows:
+        row.columns["study_pk"] = studies[row.study_uid].pk
+    new = [row for row in rows if (studies[row.study_uid].pk, row.series_uid) not in series]
+    if new:
+        series.update(instances.insert_series(connection, new))
+    for row in rows:
+        row.columns["series_pk"] = series[studies[row.study_uid].pk, row.series_uid]
+    _flag_conflicts(connection, rows, studies)
+    return instances.insert_instances(connection, rows)
+
+
+def _flag_conflicts(
+    connection: Connection, rows: list[NewInstance], studies: dict[str, StudyKey]
+) -> None:
+    for row in rows:
+        study = studies[row.study_uid]
+        patient = (row.attributes["patient_id"], row.attributes["issuer_of_patient_id"])
+        if patient != (study.patient_id, study.issuer_of_patient_id):
+            reason = "its instances carry different patient IDs"
+            instances.flag_conflict(connection, study.pk, reason)

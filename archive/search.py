@@ -1,0 +1,102 @@
+"""One typed search for QIDO-RS (PS3.18 10.6) and, later, C-FIND (PS3.4 C.4.1).
+
+A filter that cannot be applied is an error, never dropped: a client that believes its filter
+was honoured would show the wrong patient's studies.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sqlalchemy import Row
+from sqlalchemy.exc import DBAPIError
+
+from hounsfield.archive.answers import Members, write
+from hounsfield.archive.errors import Unavailable
+from hounsfield.archive.matching import parse_match
+from hounsfield.archive.metadata import BASE_URL, expand
+from hounsfield.db.repositories import search as statements
+from hounsfield.db.repositories.search import Level, Scope
+
+if TYPE_CHECKING:
+    from hounsfield.archive.archive import Archive
+
+__all__ = ["Level", "Match", "Query", "SearchResult", "search"]
+
+DEFAULT_LIMIT = 1000
+MAX_LIMIT = 10_000
+FUZZY_WARNING = (
+    "The fuzzymatching parameter is not supported. Only literal matching has been performed."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One matching key: a path of tags (8 hexadecimal digits, upper case) and its value."""
+
+    path: tuple[str, ...]
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A search as a client asked for it, parsed but not yet judged."""
+
+    level: Level
+    matches: tuple[Match, ...] = ()
+    study_instance_uid: str | None = None
+    series_instance_uid: str | None = None
+    include: frozenset[str] = frozenset()
+    include_all: bool = False
+    limit: int | None = None
+    offset: int = 0
+    fuzzy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """DICOM JSON objects in which byte FF stands for the base URL, and how many more there are."""
+
+    items: list[bytes]
+    remaining: int
+    warnings: tuple[str, ...]
+
+
+async def search(archive: "Archive", query: Query) -> SearchResult:
+    """Answer a query. Raises InvalidQuery, or Unavailable while the database is away."""
+    conditions = [
+        condition
+        for match in query.matches
+        if (condition := parse_match(query.level, match.path, match.value)) is not None
+    ]
+    scope = Scope(query.study_instance_uid, query.series_instance_uid)
+    limit = min(DEFAULT_LIMIT if query.limit is None else query.limit, MAX_LIMIT)
+    try:
+        async with archive.database.async_engine.connect() as connection:
+            rows, remaining = await statements.search(
+                connection, query.level, scope, conditions, limit, query.offset
+            )
+    except DBAPIError as error:
+        raise Unavailable("the database does not answer") from error
+    extras = await _included(archive, query, rows)
+    items = [write(query.level, row, extra) for row, extra in zip(rows, extras, strict=True)]
+    return SearchResult(items, remaining, (FUZZY_WARNING,) if query.fuzzy else ())
+
+
+async def _included(
+    archive: "Archive", query: Query, rows: Sequence[Row[Any]]
+) -> Sequence[Members]:
+    """What ``includefield`` asks for beyond the ready attributes.
+
+    Those hold all that is known of a study or series; an attribute of a lower level is not
+    returned at a higher one (PS3.18 8.3.4.3). An instance has its whole metadata to choose from.
+    """
+    if query.level is not Level.INSTANCE or not (query.include or query.include_all):
+        return [{}] * len(rows)
+    async with archive.database.async_engine.connect() as connection:
+        kept = await statements.metadata_of(connection, [row.id for row in rows])
+    whole = [orjson.loads(expand(kept[row.id]).replace(BASE_URL, b"")) for row in rows]
+    if query.include_all:
+        return whole
+    return [{tag: item[tag] for tag in query.include & item.keys()} for item in whole]

@@ -1,0 +1,108 @@
+"""Engines and transactions: one pool for threads, one for coroutines, both psycopg 3."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import cached_property
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from hounsfield.conf.settings import DatabaseSettings
+
+T = TypeVar("T")
+
+SERIALIZATION_FAILURES = frozenset({"40001", "40P01"})
+CONNECT_SECONDS = 5
+MAX_TRIES = 10
+
+
+def driver_url(url: str) -> URL:
+    """The URL with psycopg 3 named as its driver."""
+    return make_url(url).set(drivername="postgresql+psycopg")
+
+
+def sqlstate(error: BaseException) -> str:
+    """The SQLSTATE of a driver error, or an empty string."""
+    return getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+
+
+def is_serialization_failure(error: BaseException) -> bool:
+    """True where PostgreSQL asks for the transaction to be tried again (40001, 40P01)."""
+    return isinstance(error, DBAPIError) and sqlstate(error) in SERIALIZATION_FAILURES
+
+
+def is_connection_loss(error: BaseException) -> bool:
+    """True where the server went away, is starting, or never answered."""
+    if not isinstance(error, DBAPIError):
+        return False
+    state = sqlstate(error)
+    lost = error.connection_invalidated or (isinstance(error, OperationalError) and not state)
+    return lost or state[:2] in {"08", "57"}
+
+
+class Database:
+    """The index's connections. Engines are made at first use; nothing connects before."""
+
+    def __init__(self, settings: DatabaseSettings, url: str | None = None) -> None:
+        if url is None and settings.url is not None:
+            url = settings.url.get_secret_value()
+        if url is None:
+            raise ValueError(
+                "no database URL: set HOUNSFIELD_DATABASE__URL or run `hounsfield serve`"
+            )
+        self.url = url
+        self._pool_size = settings.pool_size
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The pool for threads."""
+        return create_engine(
+            driver_url(self.url),
+            pool_size=self._pool_size,
+            max_overflow=self._pool_size,
+            pool_pre_ping=False,
+            connect_args={"connect_timeout": CONNECT_SECONDS, "prepare_threshold": 2},
+        )
+
+    @cached_property
+    def async_engine(self) -> AsyncEngine:
+        """The pool for coroutines; reads alone, so each statement stands for itself."""
+        return create_async_engine(
+            driver_url(self.url),
+            pool_size=self._pool_size,
+            max_overflow=self._pool_size,
+            isolation_level="AUTOCOMMIT",
+            connect_args={"connect_timeout": CONNECT_SECONDS, "prepare_threshold": 2},
+        )
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """A connection with a transaction that commits at the end of the block."""
+        return self.engine.begin()
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in a transaction, again where PostgreSQL asks for it.
+
+        Lost connections are not retried here: only the caller knows whether its work may
+        have been committed.
+        """
+        for attempt in range(MAX_TRIES):
+            try:
+                with self.engine.begin() as connection:
+                    return work(connection)
+            except DBAPIError as error:
+                if not is_serialization_failure(error) or attempt == MAX_TRIES - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        """Close the threads' pool (the coroutines' pool is closed by its event loop)."""
+        if "engine" in self.__dict__:
+            self.engine.dispose()
+
+    async def aclose(self) -> None:
+        """Close the coroutines' pool."""
+        if "async_engine" in self.__dict__:
+            await self.async_engine.dispose()
