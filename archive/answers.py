@@ -1,17 +1,18 @@
 """Writes the items of a search answer: what was made at ingest, and what the search counted."""
 
+import secrets
 from typing import Any
 
 import orjson
 from sqlalchemy import Row
 
-from hounsfield.archive.metadata import BASE_URL
+from hounsfield.archive.metadata import BASE_URL, expand
 from hounsfield.db.repositories.search import Level
 
 Members = dict[str, Any]
 
-# A quotation mark inside a value is escaped in JSON, so a value cannot look like this.
-_RETRIEVE_URL = b'"00081190":{"vr":"UR","Value":["'
+# Stands for the base URL while an item is text; no sender can know it.
+_BASE = secrets.token_hex(16)
 
 
 def members(ready: bytes) -> Members:
@@ -20,11 +21,16 @@ def members(ready: bytes) -> Members:
     return parsed
 
 
+def parse_metadata(kept: bytes) -> Members:
+    """The whole kept metadata of an instance, parsed for :func:`write`."""
+    parsed: Members = orjson.loads(expand(kept).replace(BASE_URL, _BASE.encode()))
+    return parsed
+
+
 def write(level: Level, row: Row[Any], extra: Members) -> bytes:
-    """One DICOM JSON object, tags ascending, byte FF before the path of its RetrieveURL."""
+    """One DICOM JSON object, tags ascending, byte FF where the base URL goes."""
     item = _WRITERS[level](row) | extra
-    text = orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
-    return text.replace(_RETRIEVE_URL, _RETRIEVE_URL + BASE_URL, 1)
+    return orjson.dumps(item, option=orjson.OPT_SORT_KEYS).replace(_BASE.encode(), BASE_URL)
 
 
 def _study(row: Row[Any]) -> Members:
@@ -66,7 +72,7 @@ def _instance(row: Row[Any]) -> Members:
 def _where(path: str) -> Members:
     return {
         "00080056": {"vr": "CS", "Value": ["ONLINE"]},
-        "00081190": {"vr": "UR", "Value": [path]},
+        "00081190": {"vr": "UR", "Value": [_BASE + path]},
     }
 
 

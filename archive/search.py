@@ -8,14 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from sqlalchemy import Row
 from sqlalchemy.exc import DBAPIError
 
-from hounsfield.archive.answers import Members, write
+from hounsfield.archive.answers import Members, parse_metadata, write
 from hounsfield.archive.errors import Unavailable
 from hounsfield.archive.matching import parse_match
-from hounsfield.archive.metadata import BASE_URL, expand
 from hounsfield.db.repositories import search as statements
 from hounsfield.db.repositories.search import Level, Scope
 
@@ -96,7 +94,7 @@ async def _included(
         return [{}] * len(rows)
     async with archive.database.async_engine.connect() as connection:
         kept = await statements.metadata_of(connection, [row.id for row in rows])
-    whole = [orjson.loads(expand(kept[row.id]).replace(BASE_URL, b"")) for row in rows]
+    whole = [parse_metadata(kept[row.id]) for row in rows]
     if query.include_all:
         return whole
     return [{tag: item[tag] for tag in query.include & item.keys()} for item in whole]

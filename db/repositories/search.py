@@ -198,4 +198,4 @@ async def metadata_of(connection: AsyncConnection, pks: Sequence[int]) -> dict[i
     rows = await connection.execute(
         select(Instance.id, Instance.metadata_json).where(Instance.id.in_(pks))
     )
-    return {pk: kept for pk, kept in rows}
+    return {row.id: row.metadata_json for row in rows}
