@@ -3,7 +3,7 @@
 import sys
 
 import numpy as np
-from pydicom.pixels import iter_pixels
+from pydicom.pixels.utils import iter_pixels
 
 MEMORY_LIMIT_BYTES = 4 * 1024**3
 

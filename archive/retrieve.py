@@ -74,7 +74,7 @@ async def find_instances(
     """The instances of a resource, in order of arrival. Raises NotFound when there are none."""
     uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
     rows = await _fetch(archive, statements.stored_instances(*uids))
-    return _some([StoredInstance(*row) for row in rows])
+    return _some([StoredInstance(*tuple(row)) for row in rows])
 
 
 def find_instances_sync(
@@ -90,7 +90,7 @@ def find_instances_sync(
             rows = connection.execute(statements.stored_instances(*uids)).all()
     except DBAPIError as error:
         raise Unavailable("the database does not answer") from error
-    return _some([StoredInstance(*row) for row in rows])
+    return _some([StoredInstance(*tuple(row)) for row in rows])
 
 
 async def read_metadata(

@@ -63,7 +63,7 @@ async def search(
     rows = (await connection.execute(page)).all()
     if len(rows) <= limit:
         return rows, 0
-    total = (await connection.execute(_count(level, where))).scalar_one()
+    total: int = (await connection.execute(_count(level, where))).scalar_one()
     return rows[:limit], total - offset - limit
 
 
@@ -96,7 +96,7 @@ def _clause(condition: Condition) -> ColumnElement[bool]:
 
 def _study_page(
     where: list[ColumnElement[bool]], limit: int, offset: int
-) -> Select[tuple[Any, ...]]:
+) -> Select[*tuple[Any, ...]]:
     page = (
         select(Study.id, Study.study_date)
         .where(*where)
@@ -128,7 +128,7 @@ def _study_page(
 
 def _series_page(
     where: list[ColumnElement[bool]], limit: int, offset: int
-) -> Select[tuple[Any, ...]]:
+) -> Select[*tuple[Any, ...]]:
     page = (
         select(Series.id)
         .join(Study, Study.id == Series.study_pk)
@@ -156,7 +156,7 @@ def _series_page(
 
 def _instance_page(
     where: list[ColumnElement[bool]], limit: int, offset: int
-) -> Select[tuple[Any, ...]]:
+) -> Select[*tuple[Any, ...]]:
     return (
         select(
             Study.study_instance_uid,
@@ -183,7 +183,7 @@ _PAGES = {
 }
 
 
-def _count(level: Level, where: list[ColumnElement[bool]]) -> Select[tuple[int]]:
+def _count(level: Level, where: list[ColumnElement[bool]]) -> Select[int]:
     statement = select(func.count()).select_from(_ENTITIES[level])
     if level is Level.SERIES:
         statement = statement.join(Study, Study.id == Series.study_pk)
