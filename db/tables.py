@@ -78,7 +78,7 @@ class Study(Base):
         ),
         Index("study_date_time", "study_date", "study_time"),
         Index("study_accession_number", "accession_number"),
-        Index("study_newest", text("study_date DESC, id DESC")),
+        Index("study_newest", text("study_date DESC"), text("id DESC")),
     )
 
 
