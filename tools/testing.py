@@ -1,0 +1,67 @@
+"""`./dev lint` and `./dev test`: the same checks on a laptop and in CI."""
+
+import subprocess
+import time
+
+from tools import environment
+from tools.steps import say
+
+CODE = [*environment.ROOMS, "tests", "bench", "tools"]
+
+
+def lint(arguments: list[str]) -> int:
+    """Style, types and floors; every check runs, the first failure's status is returned."""
+    environment.make_links()
+    packages = [word for room in environment.ROOMS for word in ("-p", f"hounsfield.{room}")]
+    return _all(
+        ("ruff", [_program("ruff"), "check", *CODE]),
+        ("formatting", [_program("ruff"), "format", "--check", *CODE]),
+        ("types", [_program("mypy"), *packages]),
+        ("types of bench and tools", [_program("mypy"), "bench", "tools"]),
+        ("floors", [_program("lint-imports"), "--no-cache"]),
+    )
+
+
+def test(arguments: list[str]) -> int:
+    """Everything; with arguments, pytest alone with those."""
+    if arguments:
+        return _pytest(*arguments)
+    environment.need_tools("storescu", "dciodvfy", "chromium")
+    environment.make_viewer()
+    front_end = [environment.npm(), "--prefix", str(environment.VIEWER), "run"]
+    return _all(
+        ("lint", None),
+        ("front end: lint", [*front_end, "lint"]),
+        ("front end: types", [*front_end, "typecheck"]),
+        ("front end: tests", [*front_end, "test"]),
+        ("unit, integration and browser", [str(environment.PYTHON), "-m", "pytest"]),
+    )
+
+
+def _program(name: str) -> str:
+    return str(environment.BIN / name)
+
+
+def _pytest(*arguments: str) -> int:
+    return _run([str(environment.PYTHON), "-m", "pytest", *arguments])
+
+
+def _all(*checks: tuple[str, list[str] | None]) -> int:
+    failed = []
+    for title, command in checks:
+        started = time.monotonic()
+        say(f"── {title}")
+        status = lint([]) if command is None else _run(command)
+        say(
+            f"── {title}: {'ok' if status == 0 else 'FAILED'} in {time.monotonic() - started:.0f} s"
+        )
+        if status != 0:
+            failed.append((title, status))
+    if failed:
+        say(f"Failed: {', '.join(title for title, _ in failed)}")
+        return failed[0][1]
+    return 0
+
+
+def _run(command: list[str]) -> int:
+    return subprocess.call(command, cwd=environment.ROOT)
