@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hounsfield.db.errors import CannotStart
+
 OWN_USER = "hounsfield"
 
 
-class AccountError(RuntimeError):
+class AccountError(CannotStart):
     """No system user can run PostgreSQL on this data folder; the message says what to do."""
 
 

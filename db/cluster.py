@@ -9,12 +9,13 @@ import psutil
 
 from hounsfield.db.accounts import Account, run_as
 from hounsfield.db.binaries import MAJOR
+from hounsfield.db.errors import CannotStart
 
 MIB = 1024 * 1024
 SUPERUSER = "hounsfield"
 
 
-class ClusterError(RuntimeError):
+class ClusterError(CannotStart):
     """The cluster cannot be made, or must not be started; the message says what to do."""
 
 
@@ -84,6 +85,7 @@ def _initialise(folder: Path, binaries: Path, account: Account | None, password_
         capture_output=True,
         text=True,
         cwd=folder.parent if account is None else "/",
+        start_new_session=True,  # a Ctrl-C is for us; this takes a second
         **run_as(account),
     )
     if result.returncode != 0:

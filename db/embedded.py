@@ -6,15 +6,11 @@ and owned by whoever runs PostgreSQL; ``postgres.secret`` the password, 0600 and
 """
 
 import contextlib
-import os
-import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
-from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
@@ -22,20 +18,22 @@ from psycopg import sql
 from hounsfield.db import cluster
 from hounsfield.db.accounts import Account, account_for, require_passage, run_as
 from hounsfield.db.binaries import programs
+from hounsfield.db.location import (
+    DATABASE,
+    EmbeddedPostgresError,
+    PasswordFile,
+    check_socket_path,
+    ensure_secret,
+    listening_options,
+    url_of,
+)
 from hounsfield.db.locks import FileLock, Locked
-from hounsfield.db.processes import die_with_parent, end, running_in
+from hounsfield.db.processes import die_with_parent
+from hounsfield.db.remains import clear_remains
 
-DATABASE = "hounsfield"
-SOCKET_NAME = ".s.PGSQL.5432"
-LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103  # sun_path of unix(7), less NUL
-START_SECONDS = 60.0
+START_SECONDS = 300.0  # replaying a long log takes its time
 STOP_SECONDS = 8.0
-ORPHAN_SECONDS = 5.0
 LOG_BYTES = 8 * 1024 * 1024
-
-
-class EmbeddedPostgresError(RuntimeError):
-    """The embedded server cannot be started; the message says why."""
 
 
 class EmbeddedPostgres:
@@ -83,15 +81,18 @@ class EmbeddedPostgres:
             self._lock.release()
             raise
 
-    def stop(self) -> None:
-        """Shut down in order; harder each time the server does not end."""
+    def stop(self, patience: float = STOP_SECONDS) -> None:
+        """Shut down in order; harder whenever the server takes longer than ``patience``.
+
+        The harder ways lose nothing that was committed: the next start replays the log.
+        """
         process = self._process
         if process is not None:
             for number in _STOP_SIGNALS:
                 if process.poll() is not None:
                     break
                 process.send_signal(number)
-                _wait(process, STOP_SECONDS)
+                _wait(process, patience)
         self._process = None
         self._lock.release()
 
@@ -102,8 +103,8 @@ class EmbeddedPostgres:
             require_passage(account, self.cluster)
         binaries = programs(account, self.data_dir)
         cluster.make_private(self.run, account)
-        secret = _secret(self.data_dir)
-        with _PasswordFile(self.run / "password", secret, account) as password_file:
+        secret = ensure_secret(self.data_dir)
+        with PasswordFile(self.run / "password", secret, account) as password_file:
             cluster.ensure_cluster(self.cluster, binaries, account, password_file)
         clear_remains(self.cluster)
         self._spawn(binaries / "postgres", account)
@@ -113,7 +114,7 @@ class EmbeddedPostgres:
     def _spawn(self, program: Path, account: Account | None) -> None:
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
-        options = cluster.server_options() | _listening(self.run)
+        options = cluster.server_options() | listening_options(self.run)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [str(program), "-D", str(self.cluster)]
@@ -147,104 +148,6 @@ class EmbeddedPostgres:
         self._process = None
 
 
-def url_of(data_dir: Path, database: str = DATABASE) -> str:
-    """The URL of the server of a data folder; whoever may read the secret may connect."""
-    data_dir = data_dir.resolve()
-    try:
-        secret = (data_dir / "postgres.secret").read_text().strip()
-    except FileNotFoundError:
-        raise EmbeddedPostgresError(
-            f"{data_dir} has no embedded PostgreSQL yet: `hounsfield serve` makes it, and "
-            "HOUNSFIELD_DATABASE__URL names another server."
-        ) from None
-    address = f"?host={quote(str(data_dir / 'run'), safe='')}"
-    if sys.platform == "win32":
-        address = f"?host=127.0.0.1&port={(data_dir / 'run' / 'port').read_text().strip()}"
-    return f"postgresql://{cluster.SUPERUSER}:{secret}@/{database}{address}"
-
-
-def check_socket_path(folder: Path) -> None:
-    """Refuse a folder whose socket would have a longer name than the system can bind."""
-    length = len(os.fsencode(folder / SOCKET_NAME))
-    if length > LONGEST_SOCKET_PATH and sys.platform != "win32":
-        raise EmbeddedPostgresError(
-            f"The data folder's path is too long: the socket {folder / SOCKET_NAME} has {length} "
-            f"bytes, and the system allows {LONGEST_SOCKET_PATH}. Set HOUNSFIELD_DATA_DIR to a "
-            "shorter one."
-        )
-
-
-def clear_remains(folder: Path) -> None:
-    """End the server that a dead supervisor left here, and remove its pid file.
-
-    The caller holds the lock, so nobody else starts a server in this folder meanwhile. A
-    server whose supervisor died is on its way out by itself and gets time for that.
-    """
-    pid_file = folder / "postmaster.pid"
-    deadline = time.monotonic() + ORPHAN_SECONDS
-    while (left := list(running_in(folder, "postgres"))) and pid_file.exists():
-        if time.monotonic() > deadline or not _names_one_of(pid_file, {p.pid for p in left}):
-            break
-        time.sleep(0.05)
-    end(left, ORPHAN_SECONDS)
-    pid_file.unlink(missing_ok=True)
-
-
-def _names_one_of(pid_file: Path, pids: set[int]) -> bool:
-    try:
-        return int(pid_file.read_text().split("\n", 1)[0]) in pids
-    except (OSError, ValueError):
-        return False
-
-
-def _listening(run: Path) -> dict[str, str]:
-    if sys.platform == "win32":
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = str(probe.getsockname()[1])
-        (run / "port").write_text(port)
-        return {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": ""}
-    return {"listen_addresses": "", "unix_socket_directories": str(run)}
-
-
-def _secret(data_dir: Path) -> str:
-    path = data_dir / "postgres.secret"
-    if path.exists():
-        return path.read_text().strip()
-    if (data_dir / "pg").exists():
-        raise EmbeddedPostgresError(
-            f"{path} is gone: without it nobody can connect to the database in {data_dir / 'pg'}. "
-            "Put it back from a backup of the data folder."
-        )
-    fresh = path.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(secrets.token_urlsafe(32))
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    return path.read_text().strip()
-
-
-class _PasswordFile:
-    """The secret where initdb can read it, for as long as initdb runs."""
-
-    def __init__(self, path: Path, secret: str, account: Account | None) -> None:
-        self._path, self._secret, self._account = path, secret, account
-
-    def __enter__(self) -> Path:
-        self._path.unlink(missing_ok=True)
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(self._secret)
-            if self._account is not None:
-                os.fchown(file.fileno(), self._account.uid, self._account.gid)
-        return self._path
-
-    def __exit__(self, *_: object) -> None:
-        self._path.unlink(missing_ok=True)
-
-
 def _ensure_database(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,))
@@ -263,3 +166,6 @@ _STOP_SIGNALS: tuple[int, ...] = (
 def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
+
+
+__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "url_of"]

@@ -14,13 +14,14 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from hounsfield.db.engine import driver_url
+from hounsfield.db.errors import CannotStart
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 ADVISORY_LOCK = 0x48554E53_46494C44  # any number that is always the same
 JOBS_TABLE = "procrastinate_jobs"
 
 
-class SchemaError(RuntimeError):
+class SchemaError(CannotStart):
     """The database cannot be brought up to date; the message says why."""
 
 
