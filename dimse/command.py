@@ -1,0 +1,115 @@
+"""Command sets: always Implicit VR Little Endian, always short (PS3.7 6.3.1, E.1).
+
+Of a request only what a service needs is read; every operation that this room does not know is
+read well enough to be answered.
+"""
+
+from dataclasses import dataclass
+from struct import Struct, error
+
+from hounsfield.dimse.pdu import AbortReason, ProtocolError
+from hounsfield.dimse.status import Status
+
+C_STORE_RQ = 0x0001
+C_ECHO_RQ = 0x0030
+C_CANCEL_RQ = 0x0FFF
+RESPONSE = 0x8000
+
+NO_DATA_SET = 0x0101
+
+AFFECTED_SOP_CLASS_UID = 0x0002
+REQUESTED_SOP_CLASS_UID = 0x0003
+COMMAND_FIELD = 0x0100
+MESSAGE_ID = 0x0110
+MESSAGE_ID_RESPONDED_TO = 0x0120
+COMMAND_DATA_SET_TYPE = 0x0800
+STATUS = 0x0900
+OFFENDING_ELEMENT = 0x0901
+ERROR_COMMENT = 0x0902
+AFFECTED_SOP_INSTANCE_UID = 0x1000
+
+ELEMENT = Struct("<HHI")
+UINT16 = Struct("<H")
+UINT32 = Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The command set of a request."""
+
+    command_field: int
+    message_id: int
+    has_data_set: bool
+    sop_class_uid: str
+    sop_instance_uid: str
+
+
+def decode_request(data: bytes | bytearray) -> Request:
+    """Decode a request's command set. Raises ProtocolError where an answer is impossible."""
+    try:
+        elements = _elements(data)
+        return Request(
+            command_field=_number(elements[COMMAND_FIELD]),
+            message_id=_number(elements.get(MESSAGE_ID, b"\0\0")),
+            has_data_set=_number(elements[COMMAND_DATA_SET_TYPE]) != NO_DATA_SET,
+            sop_class_uid=_uid(
+                elements.get(AFFECTED_SOP_CLASS_UID) or elements.get(REQUESTED_SOP_CLASS_UID, b"")
+            ),
+            sop_instance_uid=_uid(elements.get(AFFECTED_SOP_INSTANCE_UID, b"")),
+        )
+    except (error, KeyError) as cause:
+        message = "a command set that cannot be read"
+        raise ProtocolError(AbortReason.INVALID_PARAMETER, message) from cause
+
+
+def _elements(data: bytes | bytearray) -> dict[int, bytes]:
+    """Elements of group 0000 by element number."""
+    elements: dict[int, bytes] = {}
+    offset = 0
+    while offset < len(data):
+        group, element, length = ELEMENT.unpack_from(data, offset)
+        offset += ELEMENT.size + length
+        if group or offset > len(data):
+            message = "a command set with an element that does not belong there"
+            raise ProtocolError(AbortReason.INVALID_PARAMETER, message)
+        elements[element] = bytes(data[offset - length : offset])
+    return elements
+
+
+def _number(value: bytes) -> int:
+    number: int = UINT16.unpack(value)[0]
+    return number
+
+
+def _uid(value: bytes) -> str:
+    return value.decode("ascii", "replace").strip("\0 ")
+
+
+def encode_response(request: Request, status: Status) -> bytes:
+    """The command set that answers a request."""
+    body = b"".join(
+        (
+            _element(AFFECTED_SOP_CLASS_UID, _padded(request.sop_class_uid, "\0")),
+            _element(COMMAND_FIELD, UINT16.pack(request.command_field | RESPONSE)),
+            _element(MESSAGE_ID_RESPONDED_TO, UINT16.pack(request.message_id)),
+            _element(COMMAND_DATA_SET_TYPE, UINT16.pack(NO_DATA_SET)),
+            _element(STATUS, UINT16.pack(status.code)),
+            _element(OFFENDING_ELEMENT, b"".join(map(_tag, status.offending_tags))),
+            _element(ERROR_COMMENT, _padded(status.comment, " ")),
+            _element(AFFECTED_SOP_INSTANCE_UID, _padded(request.sop_instance_uid, "\0")),
+        )
+    )
+    return ELEMENT.pack(0, 0, UINT32.size) + UINT32.pack(len(body)) + body
+
+
+def _element(number: int, value: bytes) -> bytes:
+    """An element of the command set, or nothing where it has no value."""
+    return ELEMENT.pack(0, number, len(value)) + value if value else b""
+
+
+def _padded(text: str, padding: str) -> bytes:
+    return (text + padding * (len(text) % 2)).encode("ascii", "replace")
+
+
+def _tag(tag: int) -> bytes:
+    return UINT16.pack(tag >> 16) + UINT16.pack(tag & 0xFFFF)

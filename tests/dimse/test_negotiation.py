@@ -1,0 +1,173 @@
+"""Which contexts are accepted, in which transfer syntax, and which associations are refused."""
+
+import struct
+
+import pytest
+from dimse_peer import CT, EXPLICIT, IMPLICIT, VERIFICATION, Context, associate_rq, item
+from pynetdicom import ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts
+from pynetdicom.pdu import A_ASSOCIATE_AC
+from pynetdicom.pdu_primitives import A_ASSOCIATE
+
+from hounsfield.conf.settings import DimseSettings
+from hounsfield.dimse.associate import decode_request
+from hounsfield.dimse.negotiation import Agreement, Rejected, choose_transfer_syntax, negotiate
+
+J2K, J2K_LOSSLESS, RLE = "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.5"
+BIG_ENDIAN, JPEG = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.4.50"
+JPIP, SMPTE = "1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.7.1"
+LABEL_MAP_SEG = "1.2.840.10008.5.1.4.1.1.66.7"
+NOT_STORABLE = {
+    *(f"1.2.840.10008.1.2.4.{n}" for n in (94, 95, 204, 205)),  # JPIP, referenced
+    *(f"1.2.840.10008.1.2.7.{n}" for n in (1, 2, 3)),  # SMPTE ST 2110
+}
+STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+
+
+def agree(request: bytes) -> Agreement:
+    return negotiate(decode_request(request), DimseSettings())
+
+
+def answer_to(request: bytes) -> A_ASSOCIATE:
+    """Our A-ASSOCIATE-AC as a stranger's decoder sees it."""
+    accept = A_ASSOCIATE_AC()
+    accept.decode(agree(request).answer)
+    return accept.to_primitive()
+
+
+def results(*contexts: Context, user_items: bytes = b"") -> dict[int, int]:
+    answer = answer_to(associate_rq(contexts, user_items=user_items))
+    return {c.context_id: c.result for c in answer.presentation_context_definition_results_list}
+
+
+def user_information(kind: str, user_items: bytes) -> list[object]:
+    answer = answer_to(associate_rq([(1, CT, [EXPLICIT])], user_items=user_items))
+    return [item for item in answer.user_information if type(item).__name__ == kind]
+
+
+def sop_class_item(kind: int, uid: str, value: bytes) -> bytes:
+    return item(kind, struct.pack(">H", len(uid)) + uid.encode() + value)
+
+
+@pytest.mark.parametrize(
+    ("offered", "taken"),
+    [
+        ([EXPLICIT], EXPLICIT),
+        ([IMPLICIT], IMPLICIT),
+        ([IMPLICIT, EXPLICIT], EXPLICIT),
+        ([EXPLICIT, IMPLICIT], EXPLICIT),
+        ([IMPLICIT, BIG_ENDIAN], BIG_ENDIAN),
+        ([J2K_LOSSLESS, EXPLICIT, IMPLICIT], J2K_LOSSLESS),
+        ([EXPLICIT, J2K_LOSSLESS], EXPLICIT),
+        ([IMPLICIT, J2K, J2K_LOSSLESS], J2K),
+        ([RLE, JPEG], RLE),
+        ([JPEG, RLE], JPEG),
+        ([JPIP, EXPLICIT], EXPLICIT),
+        ([SMPTE, IMPLICIT], IMPLICIT),
+        (["1.2.3.4.5", JPEG], JPEG),
+        ([JPIP], None),
+        ([SMPTE], None),
+        (["1.2.3.4.5"], None),
+        ([], None),
+    ],
+)
+def test_each_offer_gets_the_senders_first_choice_and_implicit_vr_last(
+    offered: list[str], taken: str | None
+) -> None:
+    assert choose_transfer_syntax(tuple(offered)) == taken
+    agreement = agree(associate_rq([(1, CT, offered)]))
+    assert [c.transfer_syntax for c in agreement.contexts.values()] == ([taken] if taken else [])
+
+
+def test_every_storage_class_is_accepted_in_every_storable_transfer_syntax() -> None:
+    classes = [str(context.abstract_syntax) for context in AllStoragePresentationContexts]
+    assert len(classes) >= 170
+    assert LABEL_MAP_SEG in classes
+    for sop_class in classes:
+        offers = [(2 * n + 1, sop_class, [uid]) for n, uid in enumerate(ALL_TRANSFER_SYNTAXES)]
+        accepted = agree(associate_rq(offers)).contexts.values()
+        refused = set(ALL_TRANSFER_SYNTAXES) - {c.transfer_syntax for c in accepted}
+        assert refused == NOT_STORABLE, sop_class
+
+
+def test_a_service_that_is_not_here_is_refused_beside_storage_that_is_accepted() -> None:
+    contexts: list[Context] = [
+        (1, VERIFICATION, [IMPLICIT]),
+        (3, STUDY_ROOT_FIND, [IMPLICIT]),
+        (5, CT, [JPIP]),
+        (7, CT, [EXPLICIT]),
+        (9, "1.2.3.4", [EXPLICIT]),
+    ]
+    assert results(*contexts) == {1: 0, 3: 3, 5: 4, 7: 0, 9: 3}
+
+
+def test_128_contexts_of_45_syntaxes_are_answered_and_more_do_no_harm() -> None:
+    legal: list[Context] = [(n, CT, ALL_TRANSFER_SYNTAXES) for n in range(1, 256, 2)]
+    assert len(associate_rq(legal)) > 150_000
+    assert results(*legal) == dict.fromkeys(range(1, 256, 2), 0)
+    again: list[Context] = [(n, STUDY_ROOT_FIND, [IMPLICIT]) for n in range(1, 256, 2)]
+    assert results(*legal, *again) == dict.fromkeys(range(1, 256, 2), 0)
+    even: list[Context] = [(2, CT, [EXPLICIT])]
+    assert agree(associate_rq(even)).contexts == {}
+
+
+def test_the_requestor_may_be_scu_and_never_scp() -> None:
+    both = user_information(
+        "SCP_SCU_RoleSelectionNegotiation", sop_class_item(0x54, CT, b"\x01\x01")
+    )
+    assert [(i.sop_class_uid, i.scu_role, i.scp_role) for i in both] == [(CT, True, False)]
+    only_scp = sop_class_item(0x54, CT, b"\x00\x01")
+    assert results((1, CT, [EXPLICIT]), user_items=only_scp) == {1: 1}
+
+
+def test_an_asynchronous_window_is_answered_with_one_operation_at_a_time() -> None:
+    kind = "AsynchronousOperationsWindowNegotiation"
+    (window,) = user_information(kind, item(0x53, struct.pack(">HH", 0, 8)))
+    assert (
+        window.maximum_number_operations_invoked,
+        window.maximum_number_operations_performed,
+    ) == (1, 1)
+    assert user_information(kind, b"") == []
+
+
+def test_extended_negotiation_of_storage_says_that_every_bit_is_kept() -> None:
+    (answer,) = user_information(
+        "SOPClassExtendedNegotiation", sop_class_item(0x56, CT, b"\x02\x00\x00\x00\x01\x00")
+    )
+    assert answer.service_class_application_information == b"\x02\x00\x03\x00\x00\x00"
+
+
+@pytest.mark.parametrize("kind_of_identity", [1, 2, 3, 4, 5])
+def test_user_identity_and_common_extended_negotiation_are_read_over(kind_of_identity: int) -> None:
+    identity = bytes((kind_of_identity, 1)) + struct.pack(">H4sH6s", 4, b"user", 6, b"secret")
+    common = sop_class_item(0x57, CT, struct.pack(">H", 0) + struct.pack(">H", 0))
+    items = item(0x58, identity) + common + item(0x7F, b"nobody knows")
+    assert results((1, CT, [EXPLICIT]), user_items=items) == {1: 0}
+    assert user_information("UserIdentityNegotiation", items) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "codes"),
+    [
+        ({"called": b"SOMEBODY"}, (1, 1, 7)),
+        ({"called": b"hounsfield"}, (1, 1, 7)),
+        ({"calling": b""}, (1, 1, 3)),
+        ({"calling": b"back\\slash"}, (1, 1, 3)),
+        ({"calling": b"a\0b\x07"}, (1, 1, 3)),
+        ({"application_context": "1.2.840.10008.3.1.1.2"}, (1, 1, 2)),
+        ({"version": 2}, (2, 2, 2)),
+        ({"maximum_length": 6}, (1, 1, 1)),
+    ],
+)
+def test_an_association_is_refused_with_the_reason_of_the_standard(
+    changes: dict[str, object], codes: tuple[int, int, int]
+) -> None:
+    with pytest.raises(Rejected) as refusal:
+        agree(associate_rq(**changes))  # type: ignore[arg-type]
+    assert refusal.value.codes == codes
+
+
+def test_padding_of_ae_titles_is_not_significant_and_they_go_back_as_they_came() -> None:
+    request = associate_rq(called=b"HOUNSFIELD\0\0", calling=b"  MODALITY \0")
+    agreement = agree(request)
+    assert (agreement.called_ae_title, agreement.calling_ae_title) == ("HOUNSFIELD", "MODALITY")
+    assert agreement.answer[10:42] == request[10:42]
