@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -63,8 +64,11 @@ class EmbeddedPostgres:
         """Process number of the postmaster."""
         return self._process.pid if self._process is not None else None
 
-    def start(self) -> None:
-        """Make the cluster if need be, start the server, and return when it answers."""
+    def start(self, give_up: Callable[[], bool] = lambda: False) -> None:
+        """Make the cluster if need be, start the server, and return when it answers.
+
+        After a crash the server replays its log first; ``give_up`` is asked meanwhile.
+        """
         check_socket_path(self.run)
         new = not self.data_dir.exists()
         self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -75,7 +79,7 @@ class EmbeddedPostgres:
                 f"PostgreSQL of {self.data_dir} is already run by process {self._lock.holder()}."
             ) from None
         try:
-            self._start(new)
+            self._start(new, give_up)
         except BaseException:
             self._kill()
             self._lock.release()
@@ -96,7 +100,7 @@ class EmbeddedPostgres:
         self._process = None
         self._lock.release()
 
-    def _start(self, new: bool) -> None:
+    def _start(self, new: bool, give_up: Callable[[], bool]) -> None:
         account = account_for(self.data_dir, self._system_user)
         if account is not None:
             self.data_dir.chmod(0o711 if new else self.data_dir.stat().st_mode & 0o777 | 0o111)
@@ -108,7 +112,7 @@ class EmbeddedPostgres:
             cluster.ensure_cluster(self.cluster, binaries, account, password_file)
         clear_remains(self.cluster)
         self._spawn(binaries / "postgres", account)
-        self._await_answer()
+        self._await_answer(give_up)
         _ensure_database(url_of(self.data_dir, "postgres"))
 
     def _spawn(self, program: Path, account: Account | None) -> None:
@@ -128,10 +132,10 @@ class EmbeddedPostgres:
                 **run_as(account),
             )
 
-    def _await_answer(self) -> None:
+    def _await_answer(self, give_up: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START_SECONDS
         maintenance = url_of(self.data_dir, "postgres")
-        while self.running and time.monotonic() < deadline:
+        while self.running and time.monotonic() < deadline and not give_up():
             try:
                 psycopg.connect(maintenance, connect_timeout=2).close()
             except psycopg.OperationalError:
