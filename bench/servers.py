@@ -1,0 +1,133 @@
+"""The two servers of a run: ours as shipped, and Debian's Orthanc tuned as its makers advise.
+
+The peer's tuning: TCP_NODELAY against a delayed acknowledgement that costs it 42 ms an
+instance, and no disk access in searches. Both sync every store to disk, which is asserted.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import psycopg
+
+START_SECONDS = 60
+PLUGINS = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@dataclass
+class Server:
+    """A running server: where it answers, and its process."""
+
+    name: str
+    root: str
+    process: "subprocess.Popen[bytes]"
+    http_port: int
+    dimse_port: int
+    ae_title: str
+    cpu_before: float = field(default=0.0)
+
+    def cpu_seconds(self) -> float:
+        """CPU time of the whole tree so far."""
+        tree = psutil.Process(self.process.pid)
+        total = 0.0
+        for process in [tree, *tree.children(recursive=True)]:
+            try:
+                times = process.cpu_times()
+            except psutil.Error:
+                continue
+            total += times.user + times.system
+        return total
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=30)
+
+
+def start_hounsfield(folder: Path) -> Server:
+    """`hounsfield serve` on the embedded PostgreSQL, as shipped."""
+    http_port, dimse_port = free_port(), free_port()
+    env = {
+        **os.environ,
+        "HOUNSFIELD_DATA_DIR": str(folder / "hounsfield"),
+        "HOUNSFIELD_HTTP__PORT": str(http_port),
+        "HOUNSFIELD_DIMSE__PORT": str(dimse_port),
+    }
+    program = Path(sys.executable).with_name("hounsfield")
+    with (folder / "hounsfield.log").open("wb") as log:
+        process = subprocess.Popen([program, "serve"], env=env, stdout=log, stderr=log)
+    _wait(f"http://127.0.0.1:{http_port}/readyz", process)
+    server = Server("hounsfield", "/dicom-web", process, http_port, dimse_port, "HOUNSFIELD")
+    return server
+
+
+def assert_durable(database_url: str) -> None:
+    """Refuse to measure a database that does not wait for its disk."""
+    with psycopg.connect(database_url) as connection:
+        for name in ("fsync", "synchronous_commit", "full_page_writes"):
+            row = connection.execute(f"SHOW {name}".encode()).fetchone()
+            if row is None or row[0] != "on":
+                raise SystemExit(f"not measured: PostgreSQL runs with {name} {row}")
+
+
+def start_orthanc(folder: Path) -> Server:
+    """Debian's Orthanc with its DICOMweb plugin on SQLite."""
+    http_port, dimse_port = free_port(), free_port()
+    configuration = {
+        "Name": "bench",
+        "StorageDirectory": str(folder / "orthanc"),
+        "IndexDirectory": str(folder / "orthanc"),
+        "Plugins": [PLUGINS],
+        "HttpPort": http_port,
+        "DicomPort": dimse_port,
+        "DicomAet": "ORTHANC",
+        "DicomCheckCalledAet": False,
+        "DicomAlwaysAllowStore": True,
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": False,
+        "SyncStorageArea": True,
+        "StorageAccessOnFind": "Never",
+        "KeepAlive": True,
+        "TcpNoDelay": True,
+        "StableAge": 60,
+        "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "EnableWado": False},
+    }
+    path = folder / "orthanc.json"
+    path.write_text(json.dumps(configuration))
+    with (folder / "orthanc.log").open("wb") as log:
+        process = subprocess.Popen(
+            ["Orthanc", str(path)],
+            env={**os.environ, "TCP_NODELAY": "1"},
+            stdout=log,
+            stderr=log,
+        )
+    _wait(f"http://127.0.0.1:{http_port}/system", process)
+    return Server("orthanc", "/dicom-web", process, http_port, dimse_port, "ORTHANC")
+
+
+def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise SystemExit(f"the server of {url} ended at once")
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise SystemExit(f"{url} does not answer")
