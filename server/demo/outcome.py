@@ -48,6 +48,8 @@ def outcome_of(client: Client, study: DemoStudy) -> Outcome:
 
 def examine(outcome: Outcome, client: Client, study: DemoStudy, job: dict[str, Any]) -> None:
     """Retrieve SEG and SR, compare them with the truth, and look behind the links."""
+    if outcome.seconds_from_last_store_to_seg is None:
+        outcome.problems.append("The feed told of no SEG")
     try:
         seg = _retrieve(client, study, job, "seg")
         outcome.dice = round(dice_with_truth(seg, study), 4)

@@ -45,10 +45,15 @@ class Started:
         deadline = time.monotonic() + READY_SECONDS
         while not client.is_up():
             if self.process.poll() is not None:
-                raise CannotStart(f"The server did not start; {self.log} says why.")
+                raise CannotStart(f"The server did not start: {self.last_words()}")
             if time.monotonic() > deadline:
                 raise CannotStart(f"The server is not ready; {self.log} may say why.")
             time.sleep(0.2)
+
+    def last_words(self) -> str:
+        """The last line of its log."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return lines[-1] if lines else f"see {self.log}"
 
     def end(self) -> None:
         """End the tree in order."""

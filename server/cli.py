@@ -1,0 +1,136 @@
+"""The command ``hounsfield``. Each command imports what it needs when it runs."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hounsfield.db.errors import CannotStart
+
+if TYPE_CHECKING:
+    from hounsfield.conf.settings import Settings
+
+app = typer.Typer(
+    name="hounsfield",
+    help="A DICOMweb imaging server that reads what it stores.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+database = typer.Typer(name="db", help="The index database.", no_args_is_help=True)
+app.add_typer(database)
+
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Overrides HOUNSFIELD_DATA_DIR.")]
+
+
+@app.command()
+def serve(data_dir: DataDir = None) -> None:
+    """Run everything on this machine: PostgreSQL, web, DIMSE and inference workers."""
+    from hounsfield.server.supervisor import Supervisor  # noqa: PLC0415 - each command its own
+
+    Supervisor(_settings(data_dir), typer.echo).run()
+
+
+@app.command()
+def web(data_dir: DataDir = None) -> None:
+    """Run one web process: DICOMweb, the JSON API, the web app and OHIF."""
+    _alone("web", data_dir)
+
+
+@app.command()
+def dimse(data_dir: DataDir = None) -> None:
+    """Run the DIMSE process: C-ECHO and C-STORE."""
+    _alone("dimse", data_dir)
+
+
+@app.command()
+def worker(data_dir: DataDir = None) -> None:
+    """Run one inference worker."""
+    _alone("worker", data_dir)
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Print one line of JSON and end.")] = False,
+    limit: Annotated[
+        float, typer.Option(help="Seconds that the result may take after the last image.")
+    ] = 180,
+    data_dir: DataDir = None,
+) -> None:
+    """Send a study with a known truth, wait for the model, and compare."""
+    from hounsfield.server.demo.command import demo as run  # noqa: PLC0415
+    from hounsfield.server.demo.phantom import DemoUnavailable  # noqa: PLC0415
+
+    try:
+        right = run(_settings(data_dir), once, limit)
+    except DemoUnavailable as error:
+        raise CannotStart(str(error)) from None
+    raise typer.Exit(0 if right else 1)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed  # noqa: PLC0415
+
+    typer.echo(installed("hounsfield"))
+
+
+@database.command("status")
+def database_status(data_dir: DataDir = None) -> None:
+    """Say whether the database answers, and which schema it has."""
+    from hounsfield.db.schema import revision  # noqa: PLC0415
+    from hounsfield.server.startup import await_database, database_url  # noqa: PLC0415
+
+    url = database_url(_settings(data_dir))
+    server = await_database(url, give_up=lambda: True)
+    typer.echo(f"PostgreSQL {server}, schema {revision(url) or 'not made yet'}")
+
+
+@database.command("upgrade-schema")
+def database_upgrade_schema(data_dir: DataDir = None) -> None:
+    """Bring the schema up to date; `serve` does it by itself."""
+    from hounsfield.db import schema  # noqa: PLC0415
+    from hounsfield.server.startup import await_database, database_url  # noqa: PLC0415
+
+    url = database_url(_settings(data_dir))
+    await_database(url)
+    schema.upgrade(url)
+    typer.echo(f"Schema {schema.revision(url)}")
+
+
+def main() -> None:
+    """Run the command line; what cannot start is said in a sentence, with exit status 1."""
+    try:
+        app()
+    except CannotStart as error:
+        typer.echo(str(error), err=True)
+        sys.exit(1)
+
+
+def _settings(data_dir: Path | None) -> "Settings":
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from hounsfield.conf.settings import get_settings  # noqa: PLC0415
+
+    if data_dir is not None:
+        os.environ["HOUNSFIELD_DATA_DIR"] = str(data_dir)
+    try:
+        return get_settings()
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors()
+        )
+        raise CannotStart(f"The settings are not right: {wrong}") from None
+
+
+def _alone(kind: str, data_dir: Path | None) -> None:
+    from hounsfield.server.children.alone import run_alone  # noqa: PLC0415
+
+    run_alone(kind, _settings(data_dir), typer.echo)
+
+
+if __name__ == "__main__":
+    main()
