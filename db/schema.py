@@ -2,7 +2,7 @@
 
 Ours are Alembic migrations (``db/migrations``); procrastinate ships its own as SQL files, and
 the name of the newest one applied is kept as the comment of its table of jobs. Everything
-happens in one transaction under one advisory lock: of two starters the second finds it done.
+happens under one advisory lock: of two starters the second finds it done.
 """
 
 from pathlib import Path
@@ -28,10 +28,13 @@ class SchemaError(CannotStart):
 def upgrade(url: str) -> None:
     """Bring the database at ``url`` to the schema that this release works with."""
     engine = create_engine(driver_url(url), poolclass=NullPool)
-    with engine.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
-        command.upgrade(alembic_config(connection), "head")
-        _upgrade_queue(connection)
+    with engine.connect() as connection:
+        with connection.begin():
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
+            applied = _queue_version(connection)
+        with connection.begin():
+            command.upgrade(alembic_config(connection), "head")
+        _upgrade_queue(connection, applied)
 
 
 def revision(url: str) -> str | None:
@@ -53,18 +56,15 @@ def alembic_config(connection: Connection) -> Config:
     return config
 
 
-def _upgrade_queue(connection: Connection) -> None:
+def _upgrade_queue(connection: Connection, applied: str | None) -> None:
+    """Each script in a transaction of its own: a new enum value needs a commit before its use."""
     scripts = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
-    applied = _queue_version(connection)
     if applied is None:
-        _execute(connection, SchemaManager.get_schema())
-    else:
-        for script in scripts:
-            if script.stem > applied:
-                _execute(connection, script.read_text(encoding="utf-8"))
-    newest = scripts[-1].stem
-    if applied != newest:
-        _execute(connection, f"COMMENT ON TABLE {JOBS_TABLE} IS '{newest}'")
+        _apply(connection, SchemaManager.get_schema(), scripts[-1].stem)
+        return
+    for script in scripts:
+        if script.stem > applied:
+            _apply(connection, script.read_text(encoding="utf-8"), script.stem)
 
 
 def _queue_version(connection: Connection) -> str | None:
@@ -80,6 +80,9 @@ def _queue_version(connection: Connection) -> str | None:
     return applied
 
 
-def _execute(connection: Connection, script: str) -> None:
+def _apply(connection: Connection, script: str, version: str) -> None:
     """Run a script of many statements as it stands; without parameters, % is only a sign."""
-    connection.connection.cursor().execute(script)
+    with connection.begin():
+        cursor = connection.connection.cursor()
+        cursor.execute(script)
+        cursor.execute(f"COMMENT ON TABLE {JOBS_TABLE} IS '{version}'")

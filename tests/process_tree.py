@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -150,9 +151,9 @@ class Tree:
         self._errors.extend(self.process.stderr)
 
 
-def until(condition: "object", seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
     """Wait until ``condition()`` is true."""
     deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
+    while not condition():
         assert time.monotonic() < deadline, "it did not come to pass"
         time.sleep(0.05)

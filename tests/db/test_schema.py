@@ -45,7 +45,7 @@ def test_a_second_upgrade_leaves_rows_alone(database_url: str) -> None:
 
 def test_the_queue_of_an_older_release_is_carried_forward(empty_database_url: str) -> None:
     older = [path for path in _queue_scripts() if path.stem < "03.03"]
-    with psycopg.connect(empty_database_url) as connection:
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
         for path in older:
             connection.execute(path.read_bytes())
         connection.execute(f"COMMENT ON TABLE procrastinate_jobs IS '{older[-1].stem}'".encode())
