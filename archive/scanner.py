@@ -1,0 +1,251 @@
+"""Reads a data set in one pass, from its bytes to DICOM JSON members (PS3.5 7, PS3.18 Annex F).
+
+The values of large elements are stepped over, never read: an object of gigabytes that is mapped
+stays on disk. What this does not know raises Unusual, and :mod:`hounsfield.archive.fallback`
+takes over; a test holds both equal.
+"""
+
+from struct import Struct
+from struct import error as StructError
+
+import orjson
+
+from hounsfield.archive.collector import CHARACTER_SET, Collector, Level, key_of
+from hounsfield.archive.dicom_json import Members
+from hounsfield.archive.errors import CannotUnderstand, HounsfieldError, TooLarge
+from hounsfield.archive.fragments import (
+    ITEM,
+    ITEM_END,
+    ITEM_HEADER,
+    SEQUENCE_END,
+    walk_fragments,
+)
+from hounsfield.archive.scanned import (
+    DEFAULT_LIMITS,
+    UNDEFINED,
+    Limits,
+    Scanned,
+    Unusual,
+    beyond_end,
+    tag_text,
+)
+from hounsfield.archive.vr import EXPLICIT, IMPLICIT, Kind, implicit_kind
+
+_EXPLICIT = {order: Struct(order + "HH2sH").unpack_from for order in "<>"}
+_IMPLICIT = {order: Struct(order + "HHI").unpack_from for order in "<>"}
+_LENGTH = {order: Struct(order + "I").unpack_from for order in "<>"}
+_NOT_METADATA = frozenset((0x0000, 0x0002))
+_DELIMITERS = (ITEM, ITEM_END, SEQUENCE_END)
+_LARGEST_PADDING = 1024 * 1024
+
+
+def scan(
+    view: memoryview,
+    start: int,
+    *,
+    implicit: bool,
+    order: str = "<",
+    deflated: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Scanned:
+    """Read the data set that begins at ``start``. Raises Unusual, CannotUnderstand, TooLarge."""
+    scanner = Scanner(view, order, limits, deflated)
+    level = Level({}, len(view), implicit)
+    scanner.inline_end = start + limits.inline_bytes
+    try:
+        scanner.read(start, level)
+    except StructError as error:
+        raise CannotUnderstand("the data set ends inside an element: cut short") from error
+    scanner.settle(level, None)
+    scanner.scanned.members = level.members
+    return scanner.scanned
+
+
+class Scanner(Collector):
+    """The walk over explicit and implicit VR, little and big endian."""
+
+    def __init__(self, view: memoryview, order: str, limits: Limits, deflated: bool) -> None:
+        super().__init__(view, order, limits, deflated)
+        self.budget = limits.elements
+        self.inline_end = 0
+
+    def read(self, pos: int, level: Level) -> int:  # noqa: PLR0912, PLR0915
+        """Read one data set; the position behind it.
+
+        This loop runs for every element of every instance that is stored: it is long because
+        each call that it does not make counts.
+        """
+        view, order, members, end = self.view, self.order, level.members, level.end
+        implicit, decode, kinds = level.implicit, level.decode, EXPLICIT
+        unpack = _IMPLICIT[order] if implicit else _EXPLICIT[order]
+        unpack_length = _LENGTH[order]
+        bound = min(end, self.inline_end)
+        last, ordered, count = -1, True, 0
+        for count in range(self.budget):  # noqa: B007 - counted into the budget below
+            if pos >= end:
+                break
+            if implicit:
+                group, element, length = unpack(view, pos)
+                tag = group << 16 | element
+                start = pos + 8
+                kind = IMPLICIT.get(tag)
+                if kind is None:
+                    if group == 0xFFFE:
+                        if level.undefined:
+                            break
+                        pos = self._stray(tag, pos, end)
+                        continue
+                    kind = implicit_kind(tag, members)
+            else:
+                group, element, code, length = unpack(view, pos)
+                tag = group << 16 | element
+                start = pos + 8
+                kind = kinds.get(code)
+                if kind is None:
+                    if group == 0xFFFE and level.undefined:
+                        break
+                    pos = self._stray(tag, pos, end)
+                    continue
+                if kind.long:
+                    length = unpack_length(view, start)[0]
+                    start = pos + 12
+            if not element or group in _NOT_METADATA:
+                pos = self._skip(tag, start, length, end)
+                continue
+            if tag <= last:
+                ordered = False
+                if key_of(tag) in members:
+                    raise Unusual(f"element {tag_text(tag)} occurs twice")
+            last = tag
+            vr, _, limit, convert, empty = kind
+            if length > limit:
+                pos = self._special(level, kind, tag, start, length)
+                bound = min(end, self.inline_end)
+                continue
+            pos = start + length
+            if pos > bound:
+                raise self._over(tag, length, pos, end)
+            if length:
+                try:
+                    value = convert(view[start:pos].tobytes(), decode, order)
+                except ValueError:
+                    self.place(level, kind, tag, start, length)
+                    continue
+                members[key_of(tag)] = empty if value is None else {"vr": vr, "Value": value}
+                if tag == CHARACTER_SET:
+                    self.change_character_set(level, value)
+                    decode = level.decode
+            else:
+                members[key_of(tag)] = empty
+        else:
+            raise TooLarge("the data set has more elements than this archive reads")
+        self.budget -= count
+        if not ordered:
+            in_order = sorted(members.items())
+            members.clear()
+            members.update(in_order)
+        return self._close(pos, level)
+
+    def _special(self, level: Level, kind: Kind, tag: int, start: int, length: int) -> int:
+        """What is not converted on the spot: sequences, binary values, large and unknown ones."""
+        if kind.vr == "UN" and not level.implicit and length != UNDEFINED:
+            kind = self.known_kind(level, tag, length)
+            if kind.vr == "SQ":
+                implicit = not self._looks_explicit(start + 8)
+                return self._sequence(level, tag, start, length, implicit)
+        if length == UNDEFINED and kind.vr != "SQ":
+            return self._undefined(level, kind, tag, start)
+        if kind.vr == "SQ":
+            return self._sequence(level, tag, start, length, level.implicit)
+        stop = start + length
+        if stop > level.end:
+            raise beyond_end(tag, length)
+        if self.place(level, kind, tag, start, length):
+            self.inline_end += length
+        return stop
+
+    def _undefined(self, level: Level, kind: Kind, tag: int, start: int) -> int:
+        if kind.vr == "UN" and self.order == "<":
+            return self._sequence(level, tag, start, UNDEFINED, True)  # PS3.5 6.2.2
+        if kind.vr not in ("OB", "OW"):
+            raise Unusual(f"{kind.vr} of undefined length")
+        fragments = walk_fragments(self.view, start, level.end, self.order)
+        self.place_encapsulated(level, tag, "OB", start, fragments)
+        self.inline_end += fragments.end - start
+        return fragments.end
+
+    def _sequence(self, level: Level, tag: int, pos: int, length: int, implicit: bool) -> int:
+        stop = level.end if length == UNDEFINED else pos + length
+        if stop > level.end:
+            raise beyond_end(tag, length)
+        if level.depth >= self.limits.depth:
+            raise CannotUnderstand("sequences are nested deeper than this archive reads")
+        key, unpack = key_of(tag), ITEM_HEADER[self.order]
+        items: list[Members | orjson.Fragment] = []
+        level.members[key] = element = {"vr": "SQ", "Value": items}
+        while pos < stop:
+            group, number, item_length = unpack(self.view, pos)
+            if (delimiter := group << 16 | number) == SEQUENCE_END:
+                pos = pos + 8 if length == UNDEFINED else stop
+                break
+            if delimiter != ITEM:
+                raise Unusual("a sequence holds something else than items")
+            path = f"{level.path}{key}/{len(items)}/"
+            item = Level({}, stop, implicit, level.decode, level.depth + 1, path)
+            if item_length == UNDEFINED:
+                item.undefined = True
+            else:
+                item.end = pos + 8 + item_length
+                if item.end > stop:
+                    raise beyond_end(tag, item_length)
+            pos = self.read(pos + 8, item)
+            items.append(self._finished(item, level))
+        else:
+            if length == UNDEFINED:
+                raise CannotUnderstand(f"sequence {tag_text(tag)} has no end: cut short")
+        if not items:
+            del element["Value"]
+        return pos
+
+    def _finished(self, item: Level, parent: Level) -> Members | orjson.Fragment:
+        """An item in the shape in which it waits for the end: of the top level, as bytes."""
+        waiting = len(parent.pending)
+        if item.pending:
+            self.settle(item, parent)
+        if parent.depth or len(parent.pending) > waiting:
+            return item.members
+        return orjson.Fragment(orjson.dumps(item.members))
+
+    def _close(self, pos: int, level: Level) -> int:
+        """Behind the delimiter of an item of undefined length, or at the end."""
+        if not level.undefined:
+            if pos != level.end:
+                raise CannotUnderstand("the elements of an item do not fill it")
+            return pos
+        group, element, _ = ITEM_HEADER[self.order](self.view, pos)
+        return pos + 8 if group << 16 | element == ITEM_END else pos
+
+    def _stray(self, tag: int, pos: int, end: int) -> int:
+        """Delimiters that delimit nothing, and padding with zeros, are stepped over."""
+        length = _LENGTH[self.order](self.view, pos + 4)[0]
+        if tag in _DELIMITERS and not length:
+            return pos + 8
+        if not tag and end - pos <= _LARGEST_PADDING and not any(self.view[pos:end]):
+            return end
+        raise Unusual(f"{tag_text(tag)} without a value representation")
+
+    def _skip(self, tag: int, start: int, length: int, end: int) -> int:
+        """Group lengths and File Meta elements are no metadata (PS3.18 F.2.2)."""
+        if not tag and not length:
+            return self._stray(tag, start - 8, end)
+        if length == UNDEFINED or start + length > end:
+            raise beyond_end(tag, length)
+        return start + length
+
+    def _looks_explicit(self, pos: int) -> bool:
+        return self.view[pos + 4 : pos + 6].tobytes() in EXPLICIT
+
+    def _over(self, tag: int, length: int, stop: int, end: int) -> HounsfieldError:
+        if stop > end:
+            return beyond_end(tag, length)
+        return TooLarge("the data set has larger attributes than this archive reads")
