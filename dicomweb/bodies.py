@@ -1,0 +1,77 @@
+"""Request bodies as they arrive: bounded in size, in silence and in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from starlette.requests import ClientDisconnect, Request
+
+from hounsfield.dicomweb.problems import (
+    BadRequest,
+    BodyTooLarge,
+    Headers,
+    RequestTimeout,
+    UnsupportedMediaType,
+)
+
+BATCH = 1024 * 1024
+PROGRESS = 64 * 1024
+"""Bytes that have to come within the time limit: less is a client that stalls."""
+CLOSE: Headers = [(b"connection", b"close")]
+
+
+def check_head(request: Request, limit: int) -> None:
+    """Refuse by the headers alone what would be refused anyway (RFC 9110 10.1.1, 15.5.14)."""
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity":
+        refusal: Headers = [(b"accept-encoding", b"identity"), *CLOSE]
+        raise UnsupportedMediaType("a body with a Content-Encoding is not taken", refusal)
+    length = request.headers.get("content-length", "0")
+    if not length.isdigit():
+        raise BadRequest("Content-Length is not a number", CLOSE)
+    if int(length) > limit:
+        raise _too_large(limit)
+
+
+async def batches(
+    request: Request, limit: int, timeout: float
+) -> AsyncIterator[tuple[list[bytes], bool]]:
+    """The body in batches of about a megabyte, each with whether it is the last.
+
+    Raises BodyTooLarge, RequestTimeout, or ClientDisconnect where the sender has gone.
+    """
+    total = 0
+    more = True
+    while more:
+        batch, size, more = await _batch(request, timeout)
+        total += size
+        if total > limit:
+            raise _too_large(limit)
+        yield batch, not more
+
+
+async def _batch(request: Request, timeout: float) -> tuple[list[bytes], int, bool]:
+    loop = asyncio.get_running_loop()
+    batch: list[bytes] = []
+    size = mark = 0
+    try:
+        async with asyncio.timeout(timeout) as deadline:
+            while size < BATCH:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                chunk = message.get("body", b"")
+                if chunk:
+                    batch.append(chunk)
+                    size += len(chunk)
+                if not message.get("more_body", False):
+                    return batch, size, False
+                if size - mark >= PROGRESS:
+                    mark = size
+                    deadline.reschedule(loop.time() + timeout)
+    except TimeoutError as error:
+        raise RequestTimeout("the body came too slowly", CLOSE) from error
+    return batch, size, True
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"a request may hold {limit} bytes at most", CLOSE)

@@ -1,0 +1,65 @@
+"""QIDO-RS: search for studies, series and instances (PS3.18 10.6)."""
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from hounsfield.archive.search import Level, SearchResult, search
+from hounsfield.dicomweb.answers import PRIVATE, Answer
+from hounsfield.dicomweb.json_bodies import json_answer
+from hounsfield.dicomweb.media_types import DICOM_JSON, JSON, choose
+from hounsfield.dicomweb.queries import ignored_parameters, parse_query
+from hounsfield.dicomweb.resource import DicomWebRequest
+
+if TYPE_CHECKING:
+    from hounsfield.archive.archive import Archive
+
+
+class Search:
+    """The six search resources: three levels, each for the whole archive or below a parent."""
+
+    def __init__(self, archive: "Archive") -> None:
+        self._archive = archive
+
+    async def studies(self, request: DicomWebRequest) -> Answer:
+        """``/studies``."""
+        return await self._search(Level.STUDY, request)
+
+    async def series(self, request: DicomWebRequest) -> Answer:
+        """``/series`` and ``/studies/{study}/series``."""
+        return await self._search(Level.SERIES, request)
+
+    async def instances(self, request: DicomWebRequest) -> Answer:
+        """``/instances``, and those of a study or a series."""
+        return await self._search(Level.INSTANCE, request)
+
+    async def _search(self, level: Level, request: DicomWebRequest) -> Answer:
+        media_type = choose(request, DICOM_JSON, JSON)
+        query_string = request.scope["query_string"]
+        study, series = (
+            request.uid(name) if name in request.path_params else None
+            for name in ("study", "series")
+        )
+        query = parse_query(level, query_string, study, series)
+        result = await search(self._archive, query)
+        headers = _warnings(request.service, result, ignored_parameters(query_string))
+        if not result.items and not result.remaining:
+            return Answer((), [*PRIVATE, *headers], HTTPStatus.NO_CONTENT)
+        return await json_answer(request, result.items, media_type, headers)
+
+
+def _warnings(
+    service: str, result: SearchResult, ignored: list[str]
+) -> list[tuple[bytes, bytes]]:
+    """The Warning headers, in the words of the standard (8.3.4.2, 8.3.4.4.1)."""
+    texts = [
+        *result.warnings,
+        *(
+            f"The {name} parameter is not supported. Only literal matching has been performed."
+            for name in ignored
+        ),
+    ]
+    if result.remaining > 0:
+        texts.append(
+            f"There are {result.remaining} additional results that can be requested"
+        )
+    return [(b"warning", f"299 {service}: {text}".encode()) for text in texts]

@@ -1,0 +1,1 @@
+"""What runs in the limited worker processes: decoding, transcoding, rendering. Plain pydicom."""

@@ -1,0 +1,111 @@
+"""The parts of a STOW-RS request on their way into the archive, written as they stream.
+
+All of it runs in a worker's thread. A part is handed over the moment it is whole and nobody waits
+for it until the request ends, so that the parts of one request share their commits.
+"""
+
+import io
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pydicom
+import structlog
+
+from hounsfield.archive.errors import CannotUnderstand, HounsfieldError
+from hounsfield.archive.ingest import Reception, receive
+from hounsfield.archive.types import Source, StoreResult
+from hounsfield.dicomweb.media_types import DICOM, OCTET_STREAM
+
+if TYPE_CHECKING:
+    from hounsfield.archive.archive import Archive
+
+log = structlog.get_logger()
+
+BEGINNING = 32 * 1024
+PLAIN_ENCODINGS = frozenset({"", "binary", "8bit", "7bit"})
+ACCEPTED = frozenset({"", DICOM, OCTET_STREAM})
+
+
+@dataclass(slots=True)
+class Part:
+    """What became of one part: a future that carries the answer, or an error at once."""
+
+    future: Future[StoreResult] | None = None
+    error: Exception | None = None
+    beginning: bytes = b""
+
+    def names(self) -> tuple[str, str]:
+        """SOP Class and Instance UID as far as they can be read, for the list of failures."""
+        try:
+            dataset = pydicom.dcmread(
+                io.BytesIO(self.beginning),
+                force=True,
+                stop_before_pixels=True,
+                specific_tags=["SOPClassUID", "SOPInstanceUID"],
+            )
+            return str(dataset.get("SOPClassUID", "")), str(dataset.get("SOPInstanceUID", ""))
+        except Exception:
+            return "", ""
+
+
+class StoreParts:
+    """Takes the parts of one request (see :class:`multipart.PartSink`)."""
+
+    def __init__(self, archive: "Archive", source: Source, study: str | None) -> None:
+        self._archive = archive
+        self._source = source
+        self._study = study
+        self._reception: Reception | None = None
+        self._beginning = bytearray()
+        self.parts: list[Part] = []
+
+    def begin(self, headers: dict[str, str]) -> None:
+        """Look at what the part says that it is."""
+        self._beginning = bytearray()
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        encoding = headers.get("content-transfer-encoding", "").strip().lower()
+        if kind not in ACCEPTED:
+            self._fail(CannotUnderstand(f"a part of type {kind[:80]} cannot be stored"))
+        elif encoding not in PLAIN_ENCODINGS:
+            self._fail(CannotUnderstand("parts are taken as binary, without a transfer encoding"))
+        else:
+            self._reception = receive(
+                self._archive, self._source, study_instance_uid=self._study
+            )
+
+    def data(self, data: memoryview) -> None:
+        """Write on; after a failure the rest of the part is passed over."""
+        if self._reception is None:
+            return
+        if len(self._beginning) < BEGINNING:
+            self._beginning += data[: BEGINNING - len(self._beginning)]
+        try:
+            self._reception.write(data)
+        except Exception as error:
+            self._fail(error)
+
+    def end(self) -> None:
+        """Hand the instance over."""
+        if self._reception is None:
+            return
+        try:
+            future = self._reception.submit()
+        except Exception as error:
+            self._fail(error)
+        else:
+            self._reception = None
+            self.parts.append(Part(future=future, beginning=bytes(self._beginning)))
+
+    def abort(self) -> None:
+        """The body ended inside the part: nothing of it is kept."""
+        if self._reception is not None:
+            self._fail(CannotUnderstand("the body ended inside this part"))
+
+    def _fail(self, error: Exception) -> None:
+        if not isinstance(error, HounsfieldError):
+            log.error("store.failed", error=type(error).__name__, exc_info=error)
+        if self._reception is not None:
+            self._reception.abort()
+            self._reception = None
+        self.parts.append(Part(error=error, beginning=bytes(self._beginning)))

@@ -1,0 +1,159 @@
+"""STOW-RS: store instances (PS3.18 10.5), streamed from the socket to the object store."""
+
+import asyncio
+import concurrent.futures
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol
+
+import orjson
+
+from hounsfield.archive.types import Source, StoreResult
+from hounsfield.dicomweb.answers import PRIVATE, Answer
+from hounsfield.dicomweb.bodies import batches, check_head
+from hounsfield.dicomweb.media_types import (
+    DICOM,
+    DICOM_JSON,
+    JSON,
+    MULTIPART,
+    choose,
+    parse_media_type,
+)
+from hounsfield.dicomweb.multipart import MultipartReader, boundary_of
+from hounsfield.dicomweb.problems import (
+    RETRY_AFTER_SECONDS,
+    BadRequest,
+    Headers,
+    UnsupportedMediaType,
+)
+from hounsfield.dicomweb.resource import DicomWebRequest
+from hounsfield.dicomweb.store_parts import Part, StoreParts
+from hounsfield.dicomweb.store_response import Failure, response_dataset, status_of_store
+
+if TYPE_CHECKING:
+    from hounsfield.archive.archive import Archive
+
+THREADS = 8
+
+
+class BodyReader(Protocol):
+    """Cuts a body into parts for a sink."""
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+
+    def finish(self) -> None:
+        """The body has come to its end."""
+
+    def close(self) -> None:
+        """The body was given up."""
+
+
+class Store:
+    """``POST /studies`` and ``POST /studies/{study}``."""
+
+    def __init__(self, archive: "Archive") -> None:
+        self._archive = archive
+        self._threads = concurrent.futures.ThreadPoolExecutor(THREADS, thread_name_prefix="stow")
+
+    async def store(self, request: DicomWebRequest) -> Answer:
+        """Store the instances of one request."""
+        media_type = choose(request, DICOM_JSON, JSON)
+        study = request.uid("study") if "study" in request.path_params else None
+        limit = self._archive.settings.http.max_store_bytes
+        check_head(request, limit)
+        client = request.client.host if request.client else ""
+        sink = StoreParts(self._archive, Source("STOW-RS", address=client), study)
+        await self._read(request, _reader(request, sink), limit)
+        if not sink.parts:
+            raise BadRequest("the body holds no instance")
+        stored, failures = await _await_all(sink.parts)
+        return _answer(request, media_type, stored, failures)
+
+    async def _read(self, request: DicomWebRequest, reader: BodyReader, limit: int) -> None:
+        """Read ahead one batch while the one before it is parsed and written."""
+        timeout = self._archive.settings.http.body_timeout_seconds
+        writing = self._threads.submit(_feed, reader, (), False)
+        try:
+            async for batch, last in batches(request, limit, timeout):
+                await asyncio.wrap_future(writing)
+                writing = self._threads.submit(_feed, reader, batch, last)
+            await asyncio.wrap_future(writing)
+        except BaseException:
+            # Not before the thread has let go of the part, even where this task is cancelled.
+            closing = self._threads.submit(_close, reader, writing)
+            await asyncio.shield(asyncio.wrap_future(closing))
+            raise
+
+
+class _OnePart:
+    """A body that is one instance, without multipart."""
+
+    def __init__(self, sink: StoreParts) -> None:
+        self._sink = sink
+        self._begun = False
+
+    def feed(self, chunk: bytes) -> None:
+        if not self._begun:
+            self._begun = True
+            self._sink.begin({})
+        self._sink.data(memoryview(chunk))
+
+    def finish(self) -> None:
+        if self._begun:
+            self._sink.end()
+
+    def close(self) -> None:
+        self._sink.abort()
+
+
+def _reader(request: DicomWebRequest, sink: StoreParts) -> BodyReader:
+    content_type = parse_media_type(request.headers.get("content-type", ""))
+    if content_type.name == DICOM:
+        return _OnePart(sink)
+    if content_type.name != MULTIPART or not content_type.covers_multipart(DICOM):
+        raise UnsupportedMediaType(f'only {MULTIPART}; type="{DICOM}" and {DICOM} can be stored')
+    return MultipartReader(boundary_of(content_type), sink)
+
+
+def _feed(reader: BodyReader, batch: Iterable[bytes], last: bool) -> None:
+    for chunk in batch:
+        reader.feed(chunk)
+    if last:
+        reader.finish()
+
+
+def _close(reader: BodyReader, writing: "concurrent.futures.Future[None]") -> None:
+    concurrent.futures.wait([writing])
+    reader.close()
+
+
+async def _await_all(parts: Sequence[Part]) -> tuple[list[StoreResult], list[Failure]]:
+    """Wait for the commits of all parts, which they share."""
+    stored: list[StoreResult] = []
+    failures: list[Failure] = []
+    for part in parts:
+        error = part.error
+        if part.future is not None:
+            try:
+                stored.append(await asyncio.wrap_future(part.future))
+            except Exception as refusal:
+                error = refusal
+        if error is not None:
+            failures.append(Failure(error, *part.names()))
+    return stored, failures
+
+
+def _answer(
+    request: DicomWebRequest,
+    media_type: str,
+    stored: Sequence[StoreResult],
+    failures: Sequence[Failure],
+) -> Answer:
+    status = status_of_store(stored, failures)
+    headers: Headers = [*PRIVATE, (b"content-type", media_type.encode())]
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.append((b"retry-after", str(RETRY_AFTER_SECONDS).encode()))
+    return Answer(
+        (orjson.dumps(response_dataset(request.service, stored, failures)),), headers, status
+    )

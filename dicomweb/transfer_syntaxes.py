@@ -1,0 +1,40 @@
+"""Transfer syntaxes as the web sees them (PS3.18 8.7.3)."""
+
+EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+IMPLICIT_LITTLE = "1.2.840.10008.1.2"
+EXPLICIT_BIG = "1.2.840.10008.1.2.2"
+DEFLATED = "1.2.840.10008.1.2.1.99"
+
+NEVER_SENT = frozenset({IMPLICIT_LITTLE, EXPLICIT_BIG})
+"""Sent as Explicit VR Little Endian instead (8.7.3.3)."""
+NATIVE = frozenset({EXPLICIT_LITTLE, IMPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED})
+
+_JPEG = "1.2.840.10008.1.2.4."
+DECODABLE = frozenset(
+    {"1.2.840.10008.1.2.5"}
+    | {
+        _JPEG + number
+        for number in (
+            *("50", "51", "53", "55", "57", "70"),
+            *("80", "81", "90", "91", "201", "202", "203"),
+            *("110", "111", "112"),
+        )
+    }
+)
+"""Compressed syntaxes for which there is a decoder (``rendering.codecs``)."""
+
+_IMAGE_TYPES = {
+    "image/jpeg": ("50", "51", "53", "55", "57", "70"),
+    "image/jls": ("80", "81"),
+    "image/jp2": ("90", "91"),
+    "image/jpx": ("92", "93"),
+    "image/jphc": ("201", "202", "203"),
+    "image/jxl": ("110", "111", "112"),
+    "video/mpeg2": ("100", "100.1", "101", "101.1"),
+    "video/mp4": ("102", "102.1", "103", "103.1", "104", "104.1", "105", "105.1", "106", "106.1"),
+    "video/H265": ("107", "108"),
+}
+FRAME_TYPES = {_JPEG + n: name for name, numbers in _IMAGE_TYPES.items() for n in numbers} | {
+    "1.2.840.10008.1.2.5": "image/dicom-rle"
+}
+"""The media type of a compressed frame by itself (tables 8.7.3-4 and 8.7.3-5)."""
