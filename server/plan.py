@@ -3,8 +3,11 @@
 import importlib.util
 import os
 import socket
+import subprocess
+import sys
 
 from hounsfield.conf.settings import Settings
+from hounsfield.db.errors import CannotStart
 from hounsfield.server.children.child import Child
 
 
@@ -51,6 +54,21 @@ def environment_of(settings: Settings) -> dict[str, str]:
         "HOUNSFIELD_HTTP__PORT": str(settings.http.port),
         "HOUNSFIELD_DIMSE__PORT": str(settings.dimse.port),
     }
+
+
+def upgrade_schema(environment: dict[str, str]) -> None:
+    """Bring the schema up to date in a process of its own, which takes its libraries along."""
+    done = subprocess.run(
+        [sys.executable, "-m", "hounsfield.server.cli", "db", "upgrade-schema"],
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+    )
+    if done.returncode != 0:
+        reason = (done.stderr.strip() or "no reason given").splitlines()[-1]
+        raise CannotStart(f"The schema was not brought up to date: {reason}")
 
 
 def _share(listener: socket.socket) -> tuple[int, ...]:

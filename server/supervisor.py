@@ -11,12 +11,11 @@ from importlib.metadata import version
 from itertools import groupby
 
 from hounsfield.conf.settings import Settings
-from hounsfield.db import schema
 from hounsfield.db.errors import CannotStart
 from hounsfield.db.locks import FileLock, Locked
 from hounsfield.server.children.child import Child
 from hounsfield.server.children.postgres import KeptPostgres
-from hounsfield.server.plan import plan, why_no_inference
+from hounsfield.server.plan import environment_of, plan, upgrade_schema, why_no_inference
 from hounsfield.server.signals import StopSignal
 from hounsfield.server.startup import await_database, bind, database_url, require_loopback
 
@@ -97,7 +96,7 @@ class Supervisor:
             self._postgres.start(self._asked)
         url = database_url(self._settings)
         server = await_database(url, self._asked)
-        schema.upgrade(url)
+        upgrade_schema(environment_of(self._settings))
         kind = "external" if self._postgres is None else "embedded"
         self._say(f"PostgreSQL {server} ({kind}) ready in {time.monotonic() - began:.1f} s")
 
