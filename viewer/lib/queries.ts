@@ -1,0 +1,67 @@
+'use client'
+
+/** What the pages read, and under which key it is kept; `apply-events.ts` keeps it current. */
+
+import {
+  keepPreviousData,
+  queryOptions,
+  useMutation,
+  useQuery,
+  useQueryClient,
+} from '@tanstack/react-query'
+import { cancelJob, getReport, getStatus, getStudies, getStudy, startJob } from '@/lib/api'
+import type { StudiesQuery } from '@/lib/api'
+
+export const keys = {
+  status: ['status'] as const,
+  lists: ['studies'] as const,
+  list: (query: StudiesQuery) => ['studies', query] as const,
+  study: (uid: string) => ['study', uid] as const,
+  report: (uid: string) => ['report', uid] as const,
+}
+
+export const statusQuery = queryOptions({
+  queryKey: keys.status,
+  queryFn: ({ signal }) => getStatus(signal),
+})
+
+export function useStatus() {
+  return useQuery(statusQuery)
+}
+
+export function useStudies(query: StudiesQuery) {
+  return useQuery({
+    queryKey: keys.list(query),
+    queryFn: ({ signal }) => getStudies(query, signal),
+    placeholderData: keepPreviousData,
+  })
+}
+
+export function useStudy(uid: string) {
+  return useQuery({ queryKey: keys.study(uid), queryFn: ({ signal }) => getStudy(uid, signal) })
+}
+
+/** A stored report never changes. */
+export function useReport(sopUid: string) {
+  return useQuery({
+    queryKey: keys.report(sopUid),
+    queryFn: ({ signal }) => getReport(sopUid, signal),
+    staleTime: Infinity,
+  })
+}
+
+export function useStartJob(studyUid: string) {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: startJob,
+    onSuccess: () => client.invalidateQueries({ queryKey: keys.study(studyUid) }),
+  })
+}
+
+export function useCancelJob(studyUid: string) {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: cancelJob,
+    onSuccess: () => client.invalidateQueries({ queryKey: keys.study(studyUid) }),
+  })
+}
