@@ -97,6 +97,9 @@ class InferenceSettings(_Section):
         60, description="how long a series with a hole in its geometry waits for the missing slices"
     )
     time_limit_seconds: Seconds = 900
+    retry_seconds: Seconds = Field(
+        5, description="wait before a failed run is tried again; three times as long each time"
+    )
     memory_limit_bytes: int = Field(12 * 1024 * MIB, ge=512 * MIB)
     threads: int = Field(
         0, ge=0, description="threads of one model run; 0 takes the machine's cores"

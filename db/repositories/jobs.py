@@ -92,6 +92,12 @@ def begin(connection: Connection, job_id: uuid.UUID) -> JobRow | None:
     return read(connection, job_id) if begun.rowcount else None
 
 
+def started(connection: Connection, job_id: uuid.UUID, token: int) -> JobRow | None:
+    """A started job as it stands; None where it has ended, or was started again since."""
+    job = read(connection, job_id)
+    return job if job.fencing_token == token and not job.ended else None
+
+
 def change(
     connection: Connection, job_id: uuid.UUID, token: int | None, **values: Any
 ) -> JobRow | None:
@@ -133,11 +139,15 @@ def restate(connection: Connection, job_id: uuid.UUID, reason: str) -> JobRow:
     return read(connection, job_id)
 
 
-def read(connection: Connection, job_id: uuid.UUID, *, lock: bool = False) -> JobRow:
+def read(connection: Connection, job_id: uuid.UUID) -> JobRow:
     """One job, which must exist."""
-    statement = one(job_id)
-    row = connection.execute(statement.with_for_update(of=Job) if lock else statement).one()
-    return as_job(row)
+    return as_job(connection.execute(one(job_id)).one())
+
+
+def find(connection: Connection, job_id: uuid.UUID) -> JobRow | None:
+    """One job, locked; None where there is no such job."""
+    row = connection.execute(one(job_id).with_for_update(of=Job)).one_or_none()
+    return None if row is None else as_job(row)
 
 
 def newest_of_series(connection: Connection, study_uid: str, series_uid: str) -> JobRow | None:
