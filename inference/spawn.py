@@ -46,10 +46,7 @@ class Standby:
         self.limits = limits
         work_dir.mkdir(parents=True, exist_ok=True)
         with (work_dir / LOG_FILE).open("wb") as log:
-            self.child: COMMAND = (sys.executable, "-I", "-m", "hounsfield.inference.child")
-WINDOWS = os.name == "nt"
-
-Child = subprocess.Popen(
+            self.child: Child = subprocess.Popen(
                 [*COMMAND, str(limits.memory_bytes)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -102,9 +99,12 @@ def _environment(work_dir: Path, limits: Limits) -> dict[str, str]:
 
 
 def _cores() -> int:
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Those that this process may use; a container often has fewer than the machine."""
+    return (
+        len(psutil.Process().cpu_affinity())
+        if hasattr(psutil.Process, "cpu_affinity")
+        else (os.cpu_count() or 1)
+    )
 
 
 def _kill_tree(pid: int) -> None:
