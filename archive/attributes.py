@@ -173,13 +173,15 @@ _VRS = {
 _EMPTY = {key: {"vr": vr} for key, vr in _VRS.items()}
 
 
-def level_members(
-    members: Members, always: tuple[str, ...], if_present: tuple[str, ...]
-) -> Members:
+STUDY = frozenset((*STUDY_ALWAYS, *STUDY_IF_PRESENT))
+SERIES = frozenset((*SERIES_ALWAYS, *SERIES_IF_PRESENT))
+INSTANCE = frozenset((*INSTANCE_ALWAYS, *INSTANCE_IF_PRESENT))
+
+
+def level_members(members: Members, level: frozenset[str], always: tuple[str, ...]) -> Members:
     """The members of one level, tags ascending."""
-    chosen = {key: members[key] for key in if_present if key in members}
-    chosen |= {key: members.get(key) or _EMPTY[key] for key in always}
-    return dict(sorted(chosen.items()))
+    keys = members.keys() & level
+    return {key: members.get(key) or _EMPTY[key] for key in sorted(keys.union(always))}
 
 
 INDEX_COLUMNS = {
@@ -211,8 +213,8 @@ _LARGEST_INDEXED_BYTES = 10_000
 def index_attributes(members: Members) -> dict[str, str]:
     """The text columns, as PostgreSQL and a search take them."""
     return {
-        column: text
-        for key, column in INDEX_COLUMNS.items()
+        INDEX_COLUMNS[key]: text
+        for key in INDEX_COLUMNS.keys() & members.keys()
         if (text := _index_text(values_of(members, key)))
     }
 
@@ -221,7 +223,7 @@ def _index_text(values: list[object]) -> str:
     if not values:
         return ""
     text = "\\".join(map(_plain, values)) if len(values) > 1 else _plain(values[0])
-    text = text.translate(_CONTROL).strip()
+    text = (text if text.isprintable() else text.translate(_CONTROL)).strip()
     if len(text) <= _LARGEST_INDEXED_BYTES // 4:
         return text
     return text.encode()[:_LARGEST_INDEXED_BYTES].decode(errors="ignore")

@@ -41,7 +41,7 @@ class BulkdataTable:
 
     def encode(self) -> bytes:
         """Compact bytes for the instance's row."""
-        return orjson.dumps(self.locations)
+        return orjson.dumps({path: tuple(place) for path, place in self.locations.items()})
 
     @classmethod
     def decode(cls, data: bytes) -> Self:

@@ -3,11 +3,10 @@
 Both engines place through here, so that only the walk over the encoding is theirs.
 """
 
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
 
 from hounsfield.archive.charset import Decode, decode_default, decoder
-from hounsfield.archive.dicom_json import Members, bulk_element, values_of
+from hounsfield.archive.dicom_json import Members, bulk_element, key_of, values_of
 from hounsfield.archive.scanned import (
     BulkEntry,
     Fragments,
@@ -54,13 +53,7 @@ class Level:
     depth: int = 0
     path: str = ""
     undefined: bool = False
-    pending: list[Pending] = field(default_factory=list)
-
-
-@lru_cache(maxsize=16384)
-def key_of(tag: int) -> str:
-    """The member's name: eight upper-case hexadecimal digits (F.2.2)."""
-    return f"{tag:08X}"
+    pending: tuple[Pending, ...] = ()
 
 
 class Collector:
@@ -75,11 +68,10 @@ class Collector:
 
     def place(self, level: Level, kind: Kind, tag: int, start: int, length: int) -> bool:
         """Place an element of defined length; True where its value was stepped over."""
-        if kind.vr == "UN" and not level.implicit:
-            kind = self.known_kind(level, tag, length)
         if kind.vr in _AMBIGUOUS and length:
             level.members[key_of(tag)] = None
-            level.pending.append(Pending(level.members, kind, tag, start, length, level.path))
+            waiting = Pending(level.members, kind, tag, start, length, level.path)
+            level.pending = (*level.pending, waiting)
             return False
         return self._write(level, level.members, level.path, kind, tag, start, length)
 
@@ -138,11 +130,11 @@ class Collector:
 
     def settle(self, level: Level, parent: Level | None) -> None:
         """At the end of a data set: place what waited for it, or let its parent do so."""
-        pending, level.pending = level.pending, []
+        pending, level.pending = level.pending, ()
         signed = values_of(level.members, "00280103")
         for item in pending:
             if item.kind.vr == "US or SS" and not signed and parent is not None:
-                parent.pending.append(item)
+                parent.pending = (*parent.pending, item)
                 continue
             kind = resolve(item.kind, item.members, signed[:1] == [1])
             self._write(level, item.members, item.path, kind, item.tag, item.start, item.length)

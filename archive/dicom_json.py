@@ -8,6 +8,7 @@ import re
 from base64 import b64encode
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from math import isfinite
 from struct import Struct, unpack
 from typing import Any
@@ -25,7 +26,8 @@ INSTANCE_URI = b"\xfe"
 """Stands for the instance's URI while a data set is read: its UIDs may come later."""
 
 _LARGEST_EXACT = 2**53 - 1
-_NOT_NUMERIC = re.compile(rb"[^0-9+\-.eE \\\0]")
+_DECIMAL = b"0123456789+-. \\"
+_NOT_NUMERIC = re.compile(r"[^0-9+\-.eE]")
 _PADDING = " \0"
 
 
@@ -33,6 +35,12 @@ def bulk_element(vr: str, path: str) -> orjson.Fragment:
     """An element whose value is fetched from a URI (F.2.6)."""
     text = f'{{"vr":"{vr}","BulkDataURI":"\0/bulkdata/{path}"}}'
     return orjson.Fragment(text.encode("ascii").replace(b"\0", INSTANCE_URI))
+
+
+@lru_cache(maxsize=16384)
+def key_of(tag: int) -> str:
+    """The member's name: eight upper-case hexadecimal digits (F.2.2)."""
+    return f"{tag:08X}"
 
 
 def values_of(members: Members, key: str) -> list[Any]:
@@ -90,27 +98,22 @@ def convert_decimal(raw: bytes, decode: Decode, order: str) -> list[Any] | None:
     stripped = raw.strip(b" \0")
     if not stripped:
         return None
-    if len(stripped) < 16 and not _NOT_NUMERIC.search(stripped) and b"\\" not in stripped:
-        return [_decimal(stripped)]
-    return [_decimal(value) for value in stripped.split(b"\\")]
+    values = stripped.split(b"\\")
+    if not stripped.translate(None, _DECIMAL) and len(max(values, key=len)) < 16:
+        try:
+            return [float(value) for value in values]  # fifteen digits survive a double
+        except ValueError:
+            pass
+    return [_decimal(value.strip(b" \0").decode("latin-1")) for value in values]
 
 
-def _decimal(raw: bytes) -> float | int | str | None:
-    value = raw.strip(b" \0")
-    if not value:
-        return None
-    if value.isdigit() and len(value) < 16:
-        return int(value)
-    text = value.decode("latin-1")
-    if _NOT_NUMERIC.search(value):
-        return text
+def _decimal(text: str) -> float | str | None:
     try:
-        number = float(value)
-        if len(value) < 16 and b"e" not in value and b"E" not in value:
-            return number  # fifteen digits always survive a double
-        return number if isfinite(number) and Decimal(text) == Decimal(repr(number)) else text
+        number = float(text)
+        exact = isfinite(number) and Decimal(text) == Decimal(repr(number))
     except (ValueError, InvalidOperation):
-        return text
+        return text or None
+    return number if exact and not _NOT_NUMERIC.search(text) else text
 
 
 def convert_integer(raw: bytes, decode: Decode, order: str) -> list[Any] | None:

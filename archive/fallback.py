@@ -15,7 +15,8 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import data_element_generator, read_sequence
 from pydicom.tag import BaseTag
 
-from hounsfield.archive.collector import PIXEL_DATA, Collector, Level, key_of
+from hounsfield.archive.collector import PIXEL_DATA, Collector, Level
+from hounsfield.archive.dicom_json import key_of
 from hounsfield.archive.errors import CannotUnderstand, TooLarge
 from hounsfield.archive.fragments import walk_fragments
 from hounsfield.archive.scanned import (

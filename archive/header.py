@@ -152,9 +152,9 @@ def _header(
         columns=pixel.columns,
         bits_allocated=pixel.bits_allocated,
         number_of_frames=frames.number_of_frames if frames else _number(members, "00280008"),
-        study_json=_level(members, attributes.STUDY_ALWAYS, attributes.STUDY_IF_PRESENT),
-        series_json=_level(members, attributes.SERIES_ALWAYS, attributes.SERIES_IF_PRESENT),
-        instance_json=_level(members, attributes.INSTANCE_ALWAYS, attributes.INSTANCE_IF_PRESENT),
+        study_json=_level(members, attributes.STUDY, attributes.STUDY_ALWAYS),
+        series_json=_level(members, attributes.SERIES, attributes.SERIES_ALWAYS),
+        instance_json=_level(members, attributes.INSTANCE, attributes.INSTANCE_ALWAYS),
         metadata_json=orjson.dumps(members)[1:-1].replace(INSTANCE_URI, BASE_URL + uri),
         frame_table=frames,
         bulkdata=BulkdataTable(locations),
@@ -162,8 +162,8 @@ def _header(
     )
 
 
-def _level(members: Members, always: tuple[str, ...], if_present: tuple[str, ...]) -> bytes:
-    chosen = attributes.level_members(members, always, if_present)
+def _level(members: Members, level: frozenset[str], always: tuple[str, ...]) -> bytes:
+    chosen = attributes.level_members(members, level, always)
     written = orjson.dumps(chosen)[1:-1]
     if INSTANCE_URI not in written:
         return written

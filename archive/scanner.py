@@ -10,8 +10,8 @@ from struct import error as StructError
 
 import orjson
 
-from hounsfield.archive.collector import CHARACTER_SET, Collector, Level, key_of
-from hounsfield.archive.dicom_json import Members
+from hounsfield.archive.collector import CHARACTER_SET, Collector, Level
+from hounsfield.archive.dicom_json import Members, key_of
 from hounsfield.archive.errors import CannotUnderstand, HounsfieldError, TooLarge
 from hounsfield.archive.fragments import (
     ITEM,
@@ -34,8 +34,9 @@ from hounsfield.archive.vr import EXPLICIT, IMPLICIT, Kind, implicit_kind
 _EXPLICIT = {order: Struct(order + "HH2sH").unpack_from for order in "<>"}
 _IMPLICIT = {order: Struct(order + "HHI").unpack_from for order in "<>"}
 _LENGTH = {order: Struct(order + "I").unpack_from for order in "<>"}
-_NOT_METADATA = frozenset((0x0000, 0x0002))
+_FIRST_KEY = "00030000"
 _DELIMITERS = (ITEM, ITEM_END, SEQUENCE_END)
+_ITEMS_KEPT = 64
 _LARGEST_PADDING = 1024 * 1024
 
 
@@ -109,9 +110,6 @@ class Scanner(Collector):
                 if kind.long:
                     length = unpack_length(view, start)[0]
                     start = pos + 12
-            if not element or group in _NOT_METADATA:
-                pos = self._skip(tag, start, length, end)
-                continue
             if tag <= last:
                 ordered = False
                 if key_of(tag) in members:
@@ -144,10 +142,14 @@ class Scanner(Collector):
             in_order = sorted(members.items())
             members.clear()
             members.update(in_order)
+        if next(iter(members), _FIRST_KEY) < _FIRST_KEY:
+            self._drop_file_meta(members)
         return self._close(pos, level)
 
     def _special(self, level: Level, kind: Kind, tag: int, start: int, length: int) -> int:
         """What is not converted on the spot: sequences, binary values, large and unknown ones."""
+        if not tag & 0xFFFF:
+            return self._skip(tag, start, length, level.end)
         if kind.vr == "UN" and not level.implicit and length != UNDEFINED:
             kind = self.known_kind(level, tag, length)
             if kind.vr == "SQ":
@@ -191,15 +193,13 @@ class Scanner(Collector):
             if delimiter != ITEM:
                 raise Unusual("a sequence holds something else than items")
             path = f"{level.path}{key}/{len(items)}/"
-            item = Level({}, stop, implicit, level.decode, level.depth + 1, path)
-            if item_length == UNDEFINED:
-                item.undefined = True
-            else:
-                item.end = pos + 8 + item_length
-                if item.end > stop:
-                    raise beyond_end(tag, item_length)
+            undefined = item_length == UNDEFINED
+            end = stop if undefined else pos + 8 + item_length
+            if end > stop:
+                raise beyond_end(tag, item_length)
+            item = Level({}, end, implicit, level.decode, level.depth + 1, path, undefined)
             pos = self.read(pos + 8, item)
-            items.append(self._finished(item, level))
+            items.append(self._finished(item, level, len(items)))
         else:
             if length == UNDEFINED:
                 raise CannotUnderstand(f"sequence {tag_text(tag)} has no end: cut short")
@@ -207,12 +207,12 @@ class Scanner(Collector):
             del element["Value"]
         return pos
 
-    def _finished(self, item: Level, parent: Level) -> Members | orjson.Fragment:
-        """An item in the shape in which it waits for the end: of the top level, as bytes."""
+    def _finished(self, item: Level, parent: Level, count: int) -> Members | orjson.Fragment:
+        """An item as it waits for the end; the many frames of the top level as bytes already."""
         waiting = len(parent.pending)
         if item.pending:
             self.settle(item, parent)
-        if parent.depth or len(parent.pending) > waiting:
+        if count < _ITEMS_KEPT or parent.depth or len(parent.pending) > waiting:
             return item.members
         return orjson.Fragment(orjson.dumps(item.members))
 
@@ -235,12 +235,17 @@ class Scanner(Collector):
         raise Unusual(f"{tag_text(tag)} without a value representation")
 
     def _skip(self, tag: int, start: int, length: int, end: int) -> int:
-        """Group lengths and File Meta elements are no metadata (PS3.18 F.2.2)."""
+        """Group lengths are no metadata (PS3.18 F.2.2)."""
         if not tag and not length:
             return self._stray(tag, start - 8, end)
         if length == UNDEFINED or start + length > end:
             raise beyond_end(tag, length)
         return start + length
+
+    def _drop_file_meta(self, members: Members) -> None:
+        """Command and File Meta elements are no metadata (PS3.18 F.2.2)."""
+        for key in [key for key in members if key < _FIRST_KEY and key[:4] != "0001"]:
+            del members[key]
 
     def _looks_explicit(self, pos: int) -> bool:
         return self.view[pos + 4 : pos + 6].tobytes() in EXPLICIT

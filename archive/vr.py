@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pydicom._dicom_dict import DicomDictionary
 from pydicom.datadict import dictionary_VR, private_dictionary_VR
 
-from hounsfield.archive.dicom_json import CONVERTERS, Convert, Members, values_of
+from hounsfield.archive.dicom_json import CONVERTERS, Convert, Members, key_of, values_of
 
 INLINE_BINARY_BYTES = 1024
 INLINE_BYTES = 1024 * 1024
@@ -41,8 +41,8 @@ class Kind(NamedTuple):
 
 def _kind(vr: str) -> Kind:
     limit = INLINE_BYTES if vr in _MAY_BE_BULK else _NO_LIMIT
-    if vr in BINARY_UNITS or vr == "SQ":
-        limit = -1
+    if vr in BINARY_UNITS or vr in ("SQ", "UL"):
+        limit = -1  # UL: among them are the group lengths
     convert = CONVERTERS.get(vr, CONVERTERS["UN"])
     return Kind(vr, vr in _LONG, limit, convert, {"vr": vr})
 
@@ -60,6 +60,7 @@ _AMBIGUOUS = {
 IMPLICIT: dict[int, Kind] = {
     tag: KINDS.get(entry[0]) or _AMBIGUOUS.get(entry[0], KINDS["UN"])
     for tag, entry in DicomDictionary.items()
+    if tag >> 16 != 0xFFFE
 }
 
 
@@ -86,7 +87,7 @@ def _private_kind(tag: int, members: Members) -> Kind:
     element = tag & 0xFFFF
     if 0x10 <= element <= 0xFF:
         return KINDS["LO"]
-    values = values_of(members, f"{tag >> 16:04X}00{element >> 8:02X}")
+    values = values_of(members, key_of(tag & 0xFFFF0000 | element >> 8))
     return _known_private_kind(tag, str(values[0])) if values else KINDS["UN"]
 
 
