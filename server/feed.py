@@ -1,0 +1,123 @@
+"""The newest events of the change feed in this process: read once, encoded once, for everybody.
+
+One listener hears of new events, however many clients there are. A client holds nothing but the
+number of the event that it has seen last; those who fall behind what is kept here read on from
+the database, a few at a time.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import orjson
+import psycopg
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from hounsfield.archive.events import EventPage, FeedEvent, listen, read_events
+
+if TYPE_CHECKING:
+    from hounsfield.archive.archive import Archive
+
+log = structlog.get_logger()
+
+KEPT = 4096
+PAGE = 100
+READERS = 2
+AGAIN_SECONDS = 1.0
+AFTER_ALL = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One event as its clients get it."""
+
+    sequence: int
+    text: str
+
+
+class LiveFeed:
+    """Follows the change feed; clients wait on it."""
+
+    def __init__(self, archive: "Archive", kept: int = KEPT) -> None:
+        self._archive = archive
+        self._kept = kept
+        self._lines: list[Line] = []
+        self._changed = asyncio.Event()
+        self._started = asyncio.Event()
+        self._readers = asyncio.Semaphore(READERS)
+        self.last = 0
+        self.restarts = 0
+        """How often numbering began anew under our feet (another database was put in)."""
+
+    async def follow(self) -> None:
+        """Follow the feed for ever, over losses of the database."""
+        while True:
+            try:
+                since = self.last if self._started.is_set() else await self._begin()
+                self._started.set()
+                async for page in listen(self._archive, since):
+                    self.publish(page)
+            except (DBAPIError, psycopg.Error, OSError) as error:
+                log.warning("live.database_lost", error=type(error).__name__)
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    async def started(self, seconds: float) -> bool:
+        """Whether the feed has been read; waits for it."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._started.wait(), seconds)
+        return self._started.is_set()
+
+    def publish(self, page: EventPage) -> None:
+        """Take in new events and wake the clients."""
+        if page.reset and page.last_sequence < self.last:
+            self.restarts += 1
+        if page.reset:
+            self._lines.clear()
+        self._lines += map(_line, page.events)
+        if len(self._lines) > 2 * self._kept:
+            del self._lines[: -self._kept]
+        self.last = page.events[-1].sequence if page.events else page.last_sequence
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def changed(self, seconds: float) -> bool:
+        """Wait for news; False where none came in time."""
+        changed = self._changed
+        with suppress(TimeoutError):
+            await asyncio.wait_for(changed.wait(), seconds)
+        return changed.is_set()
+
+    async def after(self, sequence: int) -> Sequence[Line]:
+        """The next events, a page at the most; none where the client has seen them all."""
+        if sequence >= self.last:
+            return ()
+        if self._lines and sequence >= self._lines[0].sequence - 1:
+            start = sequence - self._lines[0].sequence + 1
+            return self._lines[start : start + PAGE]
+        return await self._read(sequence)
+
+    async def can_go_on(self, sequence: int) -> bool:
+        """Whether the feed has everything after this number, and has reached it."""
+        if self._lines and self._lines[0].sequence - 1 <= sequence <= self.last:
+            return True
+        async with self._readers:
+            page = await read_events(self._archive, sequence, 1)
+        return not page.reset
+
+    async def _read(self, sequence: int) -> Sequence[Line]:
+        async with self._readers:
+            page = await read_events(self._archive, sequence, PAGE)
+        return [_line(event) for event in page.events]
+
+    async def _begin(self) -> int:
+        """Where to start, so that clients of the process before us find what they missed."""
+        page = await read_events(self._archive, AFTER_ALL, 1)
+        self.last = page.last_sequence
+        return max(0, page.last_sequence - self._kept)
+
+
+def _line(event: FeedEvent) -> Line:
+    return Line(event.sequence, orjson.dumps(event.as_json()).decode())
