@@ -29,7 +29,7 @@ from hounsfield.db.location import (
     url_of,
 )
 from hounsfield.db.locks import FileLock, Locked
-from hounsfield.db.processes import die_with_parent
+from hounsfield.db.processes import NEW_GROUP, die_with_parent
 from hounsfield.db.remains import clear_remains
 
 START_SECONDS = 300.0  # replaying a long log takes its time
@@ -128,6 +128,7 @@ class EmbeddedPostgres:
                 stderr=log,
                 cwd="/" if account is not None else self.data_dir,
                 start_new_session=True,
+                creationflags=NEW_GROUP,
                 preexec_fn=die_with_parent(signal.SIGINT),  # noqa: PLW1509 - main thread, no locks
                 **run_as(account),
             )

@@ -1,23 +1,23 @@
 """Child processes that end with their parent, and processes that outlived theirs.
 
 Linux sends a child a signal when the THREAD that started it ends (prctl(2),
-PR_SET_PDEATHSIG): start children from the main thread. Elsewhere a child has to watch its
-parent; see :func:`watch_parent`.
+PR_SET_PDEATHSIG): start children from the main thread. Elsewhere a child of ours watches its
+standard input, and what cannot watch is found by its working folder at the next start.
 """
 
 import contextlib
 import ctypes
 import os
-import signal
+import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 
 PR_SET_PDEATHSIG = 1
-PARENT_POLL_SECONDS = 1.0
+NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+"""For ``creationflags``: on Windows, what ``start_new_session`` is elsewhere."""
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -37,18 +37,6 @@ def die_with_parent(signal_number: int) -> Callable[[], None] | None:
             os._exit(1)
 
     return request
-
-
-def watch_parent(parent: int) -> None:
-    """Send ourselves SIGTERM once ``parent`` is no longer our parent (not for Linux)."""
-
-    def watch() -> None:
-        done = threading.Event()
-        while os.getppid() == parent and psutil.pid_exists(parent):
-            done.wait(PARENT_POLL_SECONDS)
-        signal.raise_signal(signal.SIGTERM)
-
-    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
 def running_in(folder: Path, program: str) -> Iterator[psutil.Process]:

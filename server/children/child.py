@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import IO
 
-from hounsfield.db.processes import die_with_parent
+from hounsfield.db.processes import NEW_GROUP, die_with_parent
 from hounsfield.server.children.control import READY
 
 FIRST_DELAY = 0.5
@@ -61,6 +61,7 @@ class Child:
             env=dict(self.environment),
             pass_fds=self.descriptors,
             start_new_session=True,
+            creationflags=NEW_GROUP,
             preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - main thread, no locks
         )
         threading.Thread(target=self._listen, args=(self.process.stdout,), daemon=True).start()
