@@ -33,7 +33,7 @@ def check_head(request: Request, limit: int) -> None:
 
 
 async def batches(
-    request: Request, limit: int, timeout: float
+    request: Request, limit: int, patience: float
 ) -> AsyncIterator[tuple[list[bytes], bool]]:
     """The body in batches of about a megabyte, each with whether it is the last.
 
@@ -42,19 +42,19 @@ async def batches(
     total = 0
     more = True
     while more:
-        batch, size, more = await _batch(request, timeout)
+        batch, size, more = await _batch(request, patience)
         total += size
         if total > limit:
             raise _too_large(limit)
         yield batch, not more
 
 
-async def _batch(request: Request, timeout: float) -> tuple[list[bytes], int, bool]:
+async def _batch(request: Request, patience: float) -> tuple[list[bytes], int, bool]:
     loop = asyncio.get_running_loop()
     batch: list[bytes] = []
     size = mark = 0
     try:
-        async with asyncio.timeout(timeout) as deadline:
+        async with asyncio.timeout(patience) as deadline:
             while size < BATCH:
                 message = await request.receive()
                 if message["type"] == "http.disconnect":
@@ -67,7 +67,7 @@ async def _batch(request: Request, timeout: float) -> tuple[list[bytes], int, bo
                     return batch, size, False
                 if size - mark >= PROGRESS:
                     mark = size
-                    deadline.reschedule(loop.time() + timeout)
+                    deadline.reschedule(loop.time() + patience)
     except TimeoutError as error:
         raise RequestTimeout("the body came too slowly", CLOSE) from error
     return batch, size, True

@@ -24,7 +24,7 @@ from hounsfield.dicomweb.catalog import Catalog, Known
 from hounsfield.dicomweb.media_types import accepted
 from hounsfield.dicomweb.multipart import closing, content_type_of, part_head
 from hounsfield.dicomweb.negotiation import Choice, Making, Sent, choose_frames
-from hounsfield.dicomweb.pixel_bytes import frame_pieces, word_size
+from hounsfield.dicomweb.pixel_bytes import frame_pieces
 from hounsfield.dicomweb.problems import BadRequest
 from hounsfield.dicomweb.render_pool import RenderPool
 from hounsfield.dicomweb.resource import DicomWebRequest
@@ -52,9 +52,20 @@ class Frames:
             request.uid("study"), request.uid("series"), request.uid("instance")
         )
         numbers = parse_frame_list(path["frames"], known.frames.number_of_frames)
+        return await self._answer(request, known, numbers, path["frames"])
+
+    async def retrieve_all(self, request: DicomWebRequest, known: Known) -> AnyAnswer:
+        """All frames: what encapsulated pixel data are as bulk data."""
+        whole_stream = known.frames.transform == "video"
+        count = 1 if whole_stream else known.frames.number_of_frames
+        return await self._answer(request, known, range(1, count + 1), "all")
+
+    async def _answer(
+        self, request: DicomWebRequest, known: Known, numbers: Sequence[int], name: str
+    ) -> AnyAnswer:
         choice = choose_frames(accepted(request), known, len(numbers))
         sent = choice.objects[0]
-        kind = f"{path['frames']} {sent.transfer_syntax} {sent.media_type} {choice.multipart}"
+        kind = f"{name} {sent.transfer_syntax} {sent.media_type} {choice.multipart}"
         etag = etag_of(known.instance.digest, "frames", kind, request.service)
         if (unchanged := not_modified(request, etag)) is not None:
             return unchanged
@@ -68,8 +79,7 @@ class Frames:
         """One frame; slices of a mapped object keep it alive until they are sent."""
         if sent.making is Making.AS_STORED:
             with await self._catalog.open(known) as reader:
-                word = _word(known)
-                return frame_pieces(reader.map(), known.instance, known.frames, number, word)
+                return frame_pieces(reader.map(), known.instance, known.frames, number)
         path = self._archive.objects.path(known.instance.object_key)
         return [(await self._pool.run("decode_frame", {"path": path, "frame": number})).payload]
 
@@ -108,13 +118,6 @@ def parse_frame_list(text: str, number_of_frames: int) -> list[int]:
     return numbers
 
 
-def _word(known: Known) -> int:
-    if "swap" not in known.frames.transform:
-        return 1
-    value = known.bulkdata.places.get("7FE00010")
-    return word_size(value.vr if value else "OW", known.instance.bits_allocated)
-
-
 def _one(
     request: DicomWebRequest, choice: Choice, body: Sequence[Buffer], number: int, etag: str
 ) -> Answer:
@@ -143,8 +146,6 @@ def _content_type(sent: Sent) -> str:
 def _headers(choice: Choice, etag: str) -> list[tuple[bytes, bytes]]:
     sent = choice.objects[0]
     content_type = (
-        content_type_of(sent.media_type, etag)
-        if choice.multipart
-        else _content_type(sent).encode()
+        content_type_of(sent.media_type, etag) if choice.multipart else _content_type(sent).encode()
     )
     return [*PRIVATE, etag_header(etag), (b"content-type", content_type)]

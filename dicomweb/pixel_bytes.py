@@ -1,83 +1,48 @@
-"""Bytes of frames and large values: slices of the mapped object, transformed where they must be.
+"""Bytes of frames and large values, as slices of the mapped object wherever that is possible."""
 
-The usual case is a slice and costs nothing. The others (PS3.5 7.3 big-endian words, A.5 deflated
-data sets, 8.1.1 frames of single bits that do not end on a byte) cost a copy.
-"""
+from collections.abc import Iterator, Sequence
 
-import zlib
-from collections.abc import Sequence
-
-import numpy as np
-
-from hounsfield.archive.errors import ObjectDamaged
-from hounsfield.archive.frames import FrameTable, Range
+from hounsfield.archive.bulkdata import BulkdataLocation
+from hounsfield.archive.dicom_json import swapped
+from hounsfield.archive.frames import FrameTable, read_frame
+from hounsfield.archive.inflate import inflate
+from hounsfield.archive.objects.port import ObjectReader
 from hounsfield.archive.retrieve import StoredInstance
+from hounsfield.dicomweb.answers import PIECE, Buffer
 
-INFLATE_STEP = 1024 * 1024
-
-Buffer = bytes | memoryview
+WORDS = {"swap16": 2, "swap32": 4, "swap64": 8}
 
 
 def frame_pieces(
-    view: memoryview, instance: StoredInstance, table: FrameTable, frame: int, word: int
+    view: memoryview, instance: StoredInstance, table: FrameTable, number: int
 ) -> Sequence[Buffer]:
-    """The bytes of a frame, counted from 1, in the order of the web: little-endian.
+    """The bytes of a frame, little-endian. Raises NotFound."""
+    location = table.locate(number)
+    if location.transform == "inflate":
+        inflated = memoryview(inflate(view[instance.dataset_offset :]))
+        return [read_frame(inflated, location)]
+    if location.bits is None and location.transform in {"none", "video"}:
+        return [view[offset : offset + length] for offset, length in location.ranges]
+    return [read_frame(view, location)]
 
-    ``word`` is the size of the words that big-endian data are reversed by.
+
+def value_bytes(view: memoryview, instance: StoredInstance, place: BulkdataLocation) -> Buffer:
+    """A large value that has to be made: inflated, or its words reversed."""
+    if place.transform == "inflate":
+        inflated = inflate(view[instance.dataset_offset :])
+        return memoryview(inflated)[place.offset : place.offset + place.length]
+    raw = view[place.offset : place.offset + place.length]
+    word = WORDS.get(place.transform)
+    return swapped(bytes(raw), word) if word else raw
+
+
+def pieces(reader: ObjectReader, start: int, end: int, word: int = 1) -> Iterator[Buffer]:
+    """A range of an object, piece by piece; the pages behind a sent piece are let go.
+
+    With ``word`` above 1 the words of the range are reversed on the way.
     """
-    place = table.locate(frame)
-    if place.transform == "none":
-        return [view[offset : offset + length] for offset, length in place.ranges]
-    pieces = transformed(view, instance, place.ranges, place.transform, word)
-    if "bits" in place.transform:
-        return [_shifted(b"".join(pieces), place.first_bit, table.frame_bits)]
-    return pieces
-
-
-def transformed(
-    view: memoryview, instance: StoredInstance, ranges: Sequence[Range], transform: str, word: int
-) -> Sequence[Buffer]:
-    """The ranges after ``swap`` or ``inflate``."""
-    if transform.startswith("inflate"):
-        return [_inflated(view[instance.dataset_offset :], place) for place in ranges]
-    pieces = [view[offset : offset + length] for offset, length in ranges]
-    return [swapped(piece, word) for piece in pieces] if transform.startswith("swap") else pieces
-
-
-def swapped(data: Buffer, word: int) -> bytes:
-    """Each word reversed; bytes that make up no whole word stay as they are."""
-    if word == 1:
-        return bytes(data)
-    whole = len(data) // word * word
-    words = np.frombuffer(data[:whole], dtype=f">u{word}")
-    return words.astype(f"<u{word}").tobytes() + bytes(data[whole:])
-
-
-def word_size(vr: str, bits_allocated: int | None) -> int:
-    """Bytes of a word in a value of this VR (PS3.5 7.3); pixels of two bytes and more are words."""
-    if vr in {"OB", "UN"}:
-        return 1
-    if vr == "OW" and bits_allocated in {32, 64}:
-        return bits_allocated // 8
-    return {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}.get(vr, 1)
-
-
-def _inflated(deflated: memoryview, place: Range) -> bytes:
-    """One range of the inflated data set, without keeping what comes before it."""
-    start, length = place
-    inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
-    kept, position, rest = bytearray(), 0, bytes(deflated)
-    while len(kept) < length:
-        piece = inflater.decompress(rest, INFLATE_STEP)
-        rest = inflater.unconsumed_tail
-        if not piece:
-            raise ObjectDamaged("a deflated object ends before its pixels do")
-        kept += piece[max(0, start - position) : start + length - position]
-        position += len(piece)
-    return bytes(kept)
-
-
-def _shifted(data: bytes, first_bit: int, count: int) -> bytes:
-    """``count`` bits from ``first_bit`` on, the least significant bit of a byte first."""
-    bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
-    return np.packbits(bits[first_bit : first_bit + count], bitorder="little").tobytes()
+    view = reader.map()
+    for first in range(start, end, PIECE):
+        last = min(first + PIECE, end)
+        yield view[first:last] if word == 1 else swapped(bytes(view[first:last]), word)
+        reader.release_pages(first, last)

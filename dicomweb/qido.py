@@ -47,9 +47,7 @@ class Search:
         return await json_answer(request, result.items, media_type, headers)
 
 
-def _warnings(
-    service: str, result: SearchResult, ignored: list[str]
-) -> list[tuple[bytes, bytes]]:
+def _warnings(service: str, result: SearchResult, ignored: list[str]) -> list[tuple[bytes, bytes]]:
     """The Warning headers, in the words of the standard (8.3.4.2, 8.3.4.4.1)."""
     texts = [
         *result.warnings,
@@ -59,7 +57,5 @@ def _warnings(
         ),
     ]
     if result.remaining > 0:
-        texts.append(
-            f"There are {result.remaining} additional results that can be requested"
-        )
+        texts.append(f"There are {result.remaining} additional results that can be requested")
     return [(b"warning", f"299 {service}: {text}".encode()) for text in texts]

@@ -105,7 +105,7 @@ class _Worker:
             stdin=PIPE,
             stdout=PIPE,
             stderr=DEVNULL,
-            cwd=os.path.abspath(os.sep),
+            cwd=sys.prefix,
             env=_environment(os.environ),
             limit=MAX_JSON,
         )

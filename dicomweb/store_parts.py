@@ -70,9 +70,7 @@ class StoreParts:
         elif encoding not in PLAIN_ENCODINGS:
             self._fail(CannotUnderstand("parts are taken as binary, without a transfer encoding"))
         else:
-            self._reception = receive(
-                self._archive, self._source, study_instance_uid=self._study
-            )
+            self._reception = receive(self._archive, self._source, study_instance_uid=self._study)
 
     def data(self, data: memoryview) -> None:
         """Write on; after a failure the rest of the part is passed over."""

@@ -70,12 +70,16 @@ class Store:
         stored, failures = await _await_all(sink.parts)
         return _answer(request, media_type, stored, failures)
 
+    def close(self) -> None:
+        """End the threads, once what they write is written."""
+        self._threads.shutdown()
+
     async def _read(self, request: DicomWebRequest, reader: BodyReader, limit: int) -> None:
         """Read ahead one batch while the one before it is parsed and written."""
-        timeout = self._archive.settings.http.body_timeout_seconds
+        patience = self._archive.settings.http.body_timeout_seconds
         writing = self._threads.submit(_feed, reader, (), False)
         try:
-            async for batch, last in batches(request, limit, timeout):
+            async for batch, last in batches(request, limit, patience):
                 await asyncio.wrap_future(writing)
                 writing = self._threads.submit(_feed, reader, batch, last)
             await asyncio.wrap_future(writing)

@@ -1,23 +1,26 @@
 """Decoders that pydicom does not bring along, through its own plugin interface.
 
-imagecodecs decodes 12-bit JPEG, the retired progressive JPEG processes and JPEG XL, for which
-pydicom has no entry at all.
+imagecodecs decodes 12-bit JPEG, HTJ2K, and two kinds for which pydicom has no entry at all: the
+retired progressive JPEG processes and JPEG XL.
 """
 
 import imagecodecs
 import numpy as np
+from pydicom._uid_dict import UID_dictionary
 from pydicom.pixels.decoders import base
-from pydicom.pixels.decoders.base import DecodeRunner, Decoder
-from pydicom.uid import UID, JPEGExtended12Bit
+from pydicom.pixels.decoders.base import Decoder, DecodeRunner
+from pydicom.uid import HTJ2K, UID, HTJ2KLossless, HTJ2KLosslessRPCL, JPEGExtended12Bit
 
 OURS = "imagecodecs"
 JPEG_SPECTRAL = UID("1.2.840.10008.1.2.4.53")
 JPEG_PROGRESSIVE = UID("1.2.840.10008.1.2.4.55")
 JPEG_XL = tuple(UID(f"1.2.840.10008.1.2.4.{number}") for number in ("110", "111", "112"))
 
-DECODER_DEPENDENCIES = {
-    uid: ("imagecodecs",) for uid in (JPEGExtended12Bit, JPEG_SPECTRAL, JPEG_PROGRESSIVE, *JPEG_XL)
-}
+HTJ2KS = (HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL)
+
+DECODER_DEPENDENCIES = dict.fromkeys(
+    (JPEGExtended12Bit, JPEG_SPECTRAL, JPEG_PROGRESSIVE, *HTJ2KS, *JPEG_XL), ("imagecodecs",)
+)
 
 
 def is_available(uid: str) -> bool:
@@ -29,6 +32,8 @@ def _decode_frame(source: bytes, runner: DecodeRunner) -> bytes:
     """One frame as little-endian pixels, plane by pixel."""
     if runner.transfer_syntax in JPEG_XL:
         decoded = imagecodecs.jpegxl_decode(source)
+    elif runner.transfer_syntax in HTJ2KS:
+        decoded = imagecodecs.jpeg2k_decode(source)
     else:
         decoded = imagecodecs.jpeg8_decode(source)
     pixels = np.ascontiguousarray(decoded)
@@ -41,6 +46,8 @@ def _decode_frame(source: bytes, runner: DecodeRunner) -> bytes:
 
 def install() -> None:
     """Make these decoders known to pydicom."""
+    for uid in JPEG_XL:
+        UID_dictionary.setdefault(uid, ("JPEG XL", "Transfer Syntax", "", "", "JPEGXL"))
     for uid in DECODER_DEPENDENCIES:
         if uid not in base._PIXEL_DATA_DECODERS:
             base._PIXEL_DATA_DECODERS[uid] = (Decoder(uid), "")

@@ -1,0 +1,107 @@
+"""Pictures of frames: colour or grey, cropped, flipped, fitted into a viewport, encoded."""
+
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from pydicom import Dataset
+from pydicom.pixels.processing import apply_color_lut
+
+from hounsfield.dicomweb.rendering.decode import Pixels, decode, read_attributes
+from hounsfield.dicomweb.rendering.grey import Levels, Window, to_grey
+from hounsfield.dicomweb.rendering.protocol import Arguments, Reply
+
+TILE, TILE_TEXT, TILE_EDGE = (24, 27, 31), (148, 163, 184), (51, 58, 67)
+FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF"}
+
+
+def render(arguments: Arguments) -> Reply:
+    """Task: one frame of an image as a picture."""
+    path, frame = arguments["path"], arguments["frame"]
+    levels = frame_levels(read_attributes(path), path, frame, window_of(arguments))
+    return Reply({}, encode(Image.fromarray(levels), arguments))
+
+
+def placeholder(arguments: Arguments) -> Reply:
+    """Task: a tile that names the modality of an object that has no picture."""
+    width, height = _bounds(arguments, (256, 256))
+    tile = Image.new("RGB", (width, height), TILE)
+    draw = ImageDraw.Draw(tile)
+    draw.rectangle((0, 0, width - 1, height - 1), outline=TILE_EDGE)
+    font = ImageFont.load_default(max(10, min(width, height) // 5))
+    middle = (width / 2, height / 2)
+    draw.text(middle, arguments["text"], fill=TILE_TEXT, font=font, anchor="mm")
+    return Reply({}, _encoded(tile, arguments))
+
+
+def window_of(arguments: Arguments) -> Window | None:
+    """The window that the client asked for."""
+    asked = arguments.get("window")
+    return Window(*asked) if asked else None
+
+
+def frame_levels(dataset: Dataset, path: str, frame: int, window: Window | None) -> Levels:
+    """Eight-bit pixels of a frame: grey, or RGB."""
+    pixels = decode(dataset, path, frame)
+    if str(dataset.get("PhotometricInterpretation", "")) == "PALETTE COLOR":
+        return _eight_bits(apply_color_lut(pixels, dataset), 8 * pixels.itemsize)
+    if pixels.ndim == 3:
+        return _eight_bits(pixels, int(dataset.get("BitsStored", 8)))
+    return to_grey(dataset, frame, pixels, window)
+
+
+def encode(picture: Image.Image, arguments: Arguments) -> bytes:
+    """Cropped, flipped and fitted as asked, then encoded."""
+    viewport = arguments.get("viewport")
+    if viewport:
+        picture = _fit(_crop(picture, viewport), _bounds(arguments, picture.size))
+    return _encoded(picture, arguments)
+
+
+def _encoded(picture: Image.Image, arguments: Arguments) -> bytes:
+    buffer = BytesIO()
+    kind = FORMATS[arguments["format"]]
+    options: dict[str, Any] = {"quality": arguments["quality"]} if kind == "JPEG" else {}
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def _eight_bits(pixels: Pixels, bits: int) -> Levels:
+    shift = 8 * pixels.itemsize - 8 if bits > 8 * pixels.itemsize - 8 else bits - 8
+    return np.ascontiguousarray(pixels >> max(shift, 0)).astype(np.uint8)
+
+
+def _crop(picture: Image.Image, viewport: dict[str, float | None]) -> Image.Image:
+    """The source region; a negative width or height flips it (PS3.18 8.3.5.1.4)."""
+    left, top = viewport.get("sx") or 0, viewport.get("sy") or 0
+    width = viewport.get("sw") or picture.width - left
+    height = viewport.get("sh") or picture.height - top
+    box = (left, top, left + abs(width), top + abs(height))
+    bounded = (
+        max(0, min(box[0], picture.width - 1)),
+        max(0, min(box[1], picture.height - 1)),
+        max(1, min(box[2], picture.width)),
+        max(1, min(box[3], picture.height)),
+    )
+    whole = (0, 0, picture.width, picture.height)
+    if bounded != whole:
+        picture = picture.crop(tuple(round(edge) for edge in bounded))  # type: ignore[arg-type]
+    if width < 0:
+        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return picture.transpose(Image.Transpose.FLIP_TOP_BOTTOM) if height < 0 else picture
+
+
+def _bounds(arguments: Arguments, default: tuple[int, int]) -> tuple[int, int]:
+    viewport = arguments.get("viewport")
+    return (viewport["width"], viewport["height"]) if viewport else default
+
+
+def _fit(picture: Image.Image, bounds: tuple[int, int]) -> Image.Image:
+    """As large as the bounds allow, in the proportions of the source."""
+    scale = min(bounds[0] / picture.width, bounds[1] / picture.height)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    if size == picture.size:
+        return picture
+    method = Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC
+    return picture.resize(size, method)

@@ -1,0 +1,103 @@
+"""A segment painted over the image that it was drawn on (PS3.3 C.8.20): fill and outline."""
+
+import numpy as np
+from highdicom.color import CIELabColor
+from numpy.typing import NDArray
+from PIL import Image
+from pydicom import Dataset
+from pydicom.pixels.utils import iter_pixels
+
+from hounsfield.dicomweb.rendering.decode import check_size, decode, read_attributes
+from hounsfield.dicomweb.rendering.geometry import Plane, plane_of, sample
+from hounsfield.dicomweb.rendering.grey import (
+    Levels,
+    from_groups,
+    functional_groups,
+)
+from hounsfield.dicomweb.rendering.picture import encode, frame_levels, window_of
+from hounsfield.dicomweb.rendering.protocol import Arguments, Reply
+
+FILL = 0.35
+LOOKED_AT = 64
+COLORS = ((239, 83, 80), (66, 165, 245), (102, 187, 106), (255, 202, 40), (171, 71, 188))
+
+Labels = NDArray[np.integer]
+
+
+def render_segment(arguments: Arguments) -> Reply:
+    """Task: a frame of a segmentation over its source image, or on black without one."""
+    path, frame, source = arguments["path"], arguments["frame"], arguments.get("source")
+    dataset = read_attributes(path)
+    labels = _labels(dataset, path, frame)
+    plane = plane_of(dataset, functional_groups(dataset, frame), labels.shape)
+    if source is None:
+        canvas = np.zeros((*labels.shape, 3), np.uint8)
+    else:
+        canvas, below = _background(source, arguments)
+        labels = sample(labels, plane, below, canvas.shape[:2])
+    painted = paint(canvas, labels, _colors(dataset))
+    return Reply({}, encode(Image.fromarray(painted), arguments))
+
+
+def busiest_frame(arguments: Arguments) -> Reply:
+    """Task: the frame with the most segmented pixels, of those that are looked at."""
+    path, count = arguments["path"], arguments["frames"]
+    check_size(read_attributes(path))
+    step = max(1, -(-count // LOOKED_AT))
+    indices = list(range(0, count, step))
+    sizes = [int(np.count_nonzero(pixels)) for pixels in iter_pixels(path, indices=indices)]
+    return Reply({"frame": indices[int(np.argmax(sizes))] + 1})
+
+
+def paint(canvas: Levels, labels: Labels, colors: dict[int, tuple[int, int, int]]) -> Levels:
+    """Each label in its colour: translucent inside, opaque on its edge."""
+    painted = canvas.astype(np.float32)
+    for value in np.unique(labels[labels > 0]):
+        mask = labels == value
+        color = np.array(colors.get(int(value), COLORS[int(value) % len(COLORS)]), np.float32)
+        painted[mask] += FILL * (color - painted[mask])
+        painted[_edge(mask)] = color
+    return np.rint(painted).astype(np.uint8)
+
+
+def _labels(dataset: Dataset, path: str, frame: int) -> Labels:
+    """Segment numbers of the frame's pixels; 0 is background."""
+    pixels = decode(dataset, path, frame)
+    kind = str(dataset.get("SegmentationType", "BINARY"))
+    if kind == "LABELMAP":
+        labels: Labels = pixels.astype(np.int32)
+        return labels
+    if kind == "FRACTIONAL":
+        pixels = pixels > int(dataset.get("MaximumFractionalValue", 255)) // 2
+    groups = functional_groups(dataset, frame)
+    named = from_groups(groups, "SegmentIdentificationSequence").get("ReferencedSegmentNumber", 1)
+    segment: Labels = (pixels != 0).astype(np.int32) * int(named)
+    return segment
+
+
+def _background(source: Arguments, arguments: Arguments) -> tuple[Levels, Plane | None]:
+    path, frame = source["path"], source["frame"]
+    image = read_attributes(path)
+    levels = frame_levels(image, path, frame, window_of(arguments))
+    if levels.ndim == 2:
+        levels = np.repeat(levels[:, :, np.newaxis], 3, axis=2)
+    return levels, plane_of(image, functional_groups(image, frame), levels.shape[:2])
+
+
+def _colors(dataset: Dataset) -> dict[int, tuple[int, int, int]]:
+    found = {}
+    for segment in dataset.get("SegmentSequence") or []:
+        value = segment.get("RecommendedDisplayCIELabValue")
+        if value is not None and len(value) == 3:
+            color = CIELabColor.from_dicom_value([int(part) for part in value])
+            found[int(segment.SegmentNumber)] = color.to_rgb(clip=True)
+    return found
+
+
+def _edge(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels of the mask with a neighbour outside it."""
+    inside = mask.copy()
+    padded = np.pad(mask, 1)
+    for rows, columns in ((0, 1), (2, 1), (1, 0), (1, 2)):
+        inside &= padded[rows : rows + mask.shape[0], columns : columns + mask.shape[1]]
+    return mask & ~inside

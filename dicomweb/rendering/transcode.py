@@ -1,0 +1,129 @@
+"""Instances in Explicit VR Little Endian: rewritten around their pixels, or decoded.
+
+A native object keeps its pixels where they are: only what stands before and behind them is
+written anew (PS3.5 A.1, A.3), and the server sends the pixels from the stored object itself.
+"""
+
+import struct
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from pydicom import Dataset, config, dcmread, dcmwrite
+from pydicom.dataelem import DataElement
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_dataset
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from hounsfield.dicomweb.rendering.decode import (
+    Pixels,
+    decode_all,
+    little_endian,
+    read_attributes,
+)
+from hounsfield.dicomweb.rendering.protocol import Arguments, Refused, Reply
+
+config.settings.reading_validation_mode = config.IGNORE
+config.settings.writing_validation_mode = config.IGNORE
+
+WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+LARGEST_VALUE = 0xFFFFFFFE
+OFFSET_TABLES = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
+
+
+def rewrite(arguments: Arguments) -> Reply:
+    """Task: what goes before the pixels and behind them; ``pixels`` says where they lie.
+
+    Without ``pixels`` the whole object is what goes before.
+    """
+    path, pixels = Path(arguments["path"]), arguments.get("pixels")
+    dataset = dcmread(path, force=True, stop_before_pixels=pixels is not None)
+    syntax = dataset.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)
+    before = _write(dataset, syntax)
+    if pixels is None:
+        return Reply({"before": len(before)}, before)
+    vr = pixels["vr"] if syntax == ExplicitVRBigEndian else _native_vr(pixels["tag"])
+    before += _element_header(pixels["tag"], vr, pixels["length"])
+    with path.open("rb") as file:
+        file.seek(pixels["offset"] + pixels["length"])
+        behind = _rewrite_rest(file, syntax)
+    return Reply({"before": len(before)}, before + behind)
+
+
+def decode_object(arguments: Arguments) -> Reply:
+    """Task: the whole object with its pixels decoded, written to the file that is named."""
+    path = arguments["path"]
+    dataset = read_attributes(path)
+    frames = decode_all(dataset, path)
+    first = next(frames)
+    count = int(dataset.get("NumberOfFrames") or 1)
+    length = first.nbytes * count
+    if length > LARGEST_VALUE:
+        raise Refused("decoded, the pixels would be larger than an element can be")
+    _describe(dataset, first)
+    vr = "OW" if first.itemsize > 1 else "OB"
+    with Path(arguments["output"]).open("wb") as output:
+        output.write(_write(dataset, dataset.file_meta.TransferSyntaxUID))
+        output.write(_element_header(0x7FE00010, vr, length + length % 2))
+        output.write(little_endian(first))
+        for number, pixels in enumerate(frames, start=2):
+            if number > count or pixels.nbytes != first.nbytes:
+                raise Refused("the frames are not of one size")
+            output.write(little_endian(pixels))
+        output.write(b"\0" * (length % 2))
+        if output.tell() < length:
+            raise Refused("frames are missing")
+    return Reply()
+
+
+def _write(dataset: Dataset, syntax: str) -> bytes:
+    if syntax == ExplicitVRBigEndian:
+        dataset.walk(_swap_words)
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    buffer = BytesIO()
+    dcmwrite(buffer, dataset, implicit_vr=False, little_endian=True, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def _swap_words(dataset: Dataset, element: DataElement) -> None:
+    """Turn around the words that pydicom keeps as bytes (PS3.5 7.3)."""
+    word = WORDS.get(element.VR)
+    if word and isinstance(element.value, bytes) and len(element.value) % word == 0:
+        words = np.frombuffer(element.value, dtype=f">u{word}")
+        element.value = words.astype(f"<u{word}").tobytes()
+
+
+def _rewrite_rest(file: BinaryIO, syntax: str) -> bytes:
+    """The elements behind the pixel data."""
+    implicit, little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
+    dataset = read_dataset(file, is_implicit_VR=implicit, is_little_endian=little)
+    if not little:
+        dataset.walk(_swap_words)
+    buffer = DicomBytesIO()
+    buffer.is_implicit_VR, buffer.is_little_endian = False, True
+    write_dataset(buffer, dataset)
+    return buffer.getvalue()
+
+
+def _native_vr(tag: int) -> str:
+    """What Implicit VR stands for (PS3.5 A.1)."""
+    return {0x7FE00008: "OF", 0x7FE00009: "OD"}.get(tag, "OW")
+
+
+def _element_header(tag: int, vr: str, length: int) -> bytes:
+    return struct.pack("<HH2sHI", tag >> 16, tag & 0xFFFF, vr.encode(), 0, length)
+
+
+def _describe(dataset: Dataset, pixels: Pixels) -> None:
+    """Make the image pixel module true of the decoded pixels (PS3.3 C.7.6.3)."""
+    for keyword in OFFSET_TABLES:
+        if keyword in dataset:
+            delattr(dataset, keyword)
+    dataset.BitsAllocated = pixels.itemsize * 8
+    dataset.PixelRepresentation = int(pixels.dtype.kind == "i")
+    if dataset.get("SamplesPerPixel", 1) > 1:
+        dataset.PlanarConfiguration = 0
+        if str(dataset.get("PhotometricInterpretation", "")).startswith("YBR"):
+            dataset.PhotometricInterpretation = "RGB"

@@ -1,0 +1,81 @@
+"""The service's resources and their handlers; mounts into any FastAPI or Starlette application.
+
+::
+
+    app.include_router(create_router(archive), prefix="/dicom-web")
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter
+from starlette.routing import Route
+
+from hounsfield.dicomweb.bulkdata import Bulkdata
+from hounsfield.dicomweb.catalog import Catalog
+from hounsfield.dicomweb.frames import Frames
+from hounsfield.dicomweb.instances import Instances
+from hounsfield.dicomweb.outgoing import OutgoingObjects
+from hounsfield.dicomweb.qido import Search
+from hounsfield.dicomweb.render_pool import RenderPool
+from hounsfield.dicomweb.rendered import Rendered
+from hounsfield.dicomweb.resource import Handler, Resource
+from hounsfield.dicomweb.retrieve_metadata import Metadata
+from hounsfield.dicomweb.stow import Store
+
+if TYPE_CHECKING:
+    from hounsfield.archive.archive import Archive
+
+STUDY = "/studies/{study}"
+SERIES = STUDY + "/series/{series}"
+INSTANCE = SERIES + "/instances/{instance}"
+FRAMES = INSTANCE + "/frames/{frames}"
+
+
+def create_router(archive: "Archive") -> APIRouter:
+    """All DICOMweb resources of an archive, for one server process.
+
+    The routes are plain ASGI endpoints, the one that scrolling takes first.
+    """
+    catalog, pool = Catalog(archive), RenderPool()
+    frames = Frames(archive, catalog, pool)
+    instances = Instances(archive, catalog, OutgoingObjects(archive, catalog, pool))
+    metadata, search, store = Metadata(archive), Search(archive), Store(archive)
+    bulkdata, rendered = Bulkdata(catalog, frames), Rendered(archive, pool)
+
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        yield
+        await pool.close()
+        store.close()
+
+    router = APIRouter(lifespan=lifespan)
+    router.routes += [
+        _route(FRAMES, GET=frames.retrieve),
+        _route(INSTANCE, GET=instances.retrieve),
+        *(
+            _route(f"{level}/metadata", GET=metadata.retrieve)
+            for level in (STUDY, SERIES, INSTANCE)
+        ),
+        _route("/studies", GET=search.studies, POST=store.store),
+        _route("/series", GET=search.series),
+        _route("/instances", GET=search.instances),
+        _route(f"{STUDY}/series", GET=search.series),
+        _route(f"{STUDY}/instances", GET=search.instances),
+        _route(f"{SERIES}/instances", GET=search.instances),
+        _route(STUDY, GET=instances.retrieve, POST=store.store),
+        _route(SERIES, GET=instances.retrieve),
+        _route(f"{INSTANCE}/bulkdata/{{path:path}}", GET=bulkdata.retrieve),
+        _route(f"{INSTANCE}/rendered", GET=rendered.instance),
+        _route(f"{FRAMES}/rendered", GET=rendered.instance),
+        *(
+            _route(f"{level}/thumbnail", GET=rendered.thumbnail)
+            for level in (STUDY, SERIES, INSTANCE, FRAMES)
+        ),
+    ]
+    return router
+
+
+def _route(path: str, **handlers: Handler) -> Route:
+    return Route(path, Resource(path.count("/"), **handlers), include_in_schema=False)

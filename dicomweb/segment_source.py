@@ -1,0 +1,125 @@
+"""Which image a frame of a segmentation was drawn on (PS3.3 C.8.20, C.7.6.16.2.6)."""
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from hounsfield.archive.errors import NotFound
+from hounsfield.archive.metadata import BASE_URL
+from hounsfield.archive.retrieve import StoredInstance, find_instances, read_metadata
+
+if TYPE_CHECKING:
+    from hounsfield.archive.archive import Archive
+
+Members = dict[str, Any]
+
+PER_FRAME, SHARED = "52009230", "52009229"
+DERIVATION_IMAGE, SOURCE_IMAGE = "00089124", "00082112"
+REFERENCED_SERIES, SERIES_UID = "00081115", "0020000E"
+SOP_INSTANCE, REFERENCED_SOP, REFERENCED_FRAME = "00080018", "00081155", "00081160"
+PLANE_POSITION, POSITION = "00209113", "00200032"
+PLANE_ORIENTATION, ORIENTATION = "00209116", "00200037"
+FARTHEST_MM = 10.0
+
+Source = tuple[StoredInstance, int]
+"""An image and the number of its frame."""
+
+
+async def source_of(archive: "Archive", instance: StoredInstance, frame: int) -> Source | None:
+    """The source image of a segmentation's frame; None where it is not stored here."""
+    names = (instance.study_instance_uid, instance.series_instance_uid, instance.sop_instance_uid)
+    (segmentation,) = _parse(await read_metadata(archive, *names))
+    groups = _groups(segmentation, frame)
+    for uid, number in _referenced(groups):
+        try:
+            (found,) = await find_instances(archive, None, None, uid)
+        except NotFound:
+            continue
+        return found, number
+    return await _by_place(archive, instance.study_instance_uid, segmentation, groups)
+
+
+async def _by_place(
+    archive: "Archive", study: str, segmentation: Members, groups: list[Members]
+) -> Source | None:
+    """The nearest parallel plane of the referenced series."""
+    for item in _items(segmentation, REFERENCED_SERIES):
+        series = _first(item, SERIES_UID)
+        if not series:
+            continue
+        try:
+            images = _parse(await read_metadata(archive, study, series))
+        except NotFound:
+            continue
+        nearest = _nearest(images, groups)
+        if nearest is not None:
+            (found,) = await find_instances(archive, study, series, nearest[0])
+            return found, nearest[1]
+    return None
+
+
+def _nearest(images: list[Members], groups: list[Members]) -> tuple[str, int] | None:
+    position = _numbers(groups, PLANE_POSITION, POSITION, 3)
+    cosines = _numbers(groups, PLANE_ORIENTATION, ORIENTATION, 6)
+    if position is None or cosines is None:
+        return None
+    normal = _cross(cosines[:3], cosines[3:])
+    best: tuple[float, str, int] | None = None
+    for image in images:
+        for number in range(1, max(1, len(_items(image, PER_FRAME))) + 1):
+            place = _numbers([*_groups(image, number), image], PLANE_POSITION, POSITION, 3)
+            if place is None:
+                continue
+            offset = [a - b for a, b in zip(place, position, strict=True)]
+            distance = abs(sum(a * b for a, b in zip(offset, normal, strict=True)))
+            if best is None or distance < best[0]:
+                best = (distance, _first(image, SOP_INSTANCE), number)
+    return best[1:] if best is not None and best[0] <= FARTHEST_MM else None
+
+
+def _parse(documents: list[bytes]) -> list[Members]:
+    return [orjson.loads(document.replace(BASE_URL, b"")) for document in documents]
+
+
+def _groups(members: Members, frame: int) -> list[Members]:
+    return [*_items(members, PER_FRAME)[frame - 1 : frame], *_items(members, SHARED)[:1]]
+
+
+def _referenced(groups: list[Members]) -> Iterator[tuple[str, int]]:
+    for group in groups:
+        for derivation in _items(group, DERIVATION_IMAGE):
+            for source in _items(derivation, SOURCE_IMAGE):
+                uid = _first(source, REFERENCED_SOP)
+                if uid:
+                    yield uid, int(_first(source, REFERENCED_FRAME) or 1)
+
+
+def _items(members: Members, tag: str) -> list[Members]:
+    items: list[Members] = members.get(tag, {}).get("Value") or []
+    return items
+
+
+def _first(members: Members, tag: str) -> Any:
+    values = members.get(tag, {}).get("Value") or [None]
+    return values[0]
+
+
+def _numbers(groups: list[Members], macro: str, tag: str, count: int) -> list[float] | None:
+    """Values of a functional group, or of the data set of an image with one frame."""
+    for group in groups:
+        holder = next(iter(_items(group, macro)), group)
+        values = holder.get(tag, {}).get("Value") or []
+        if len(values) == count:
+            try:
+                return [float(value) for value in values]
+            except (TypeError, ValueError):
+                continue
+    return None
+
+
+def _cross(a: list[float], b: list[float]) -> list[float]:
+    cross = [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+    length = math.hypot(*cross) or 1.0
+    return [part / length for part in cross]
