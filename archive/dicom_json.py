@@ -8,12 +8,12 @@ import re
 from base64 import b64encode
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from math import isfinite
 from struct import Struct, unpack
 from typing import Any
 
 import orjson
+from pydicom._dicom_dict import DicomDictionary
 
 from hounsfield.archive.charset import Decode
 
@@ -29,6 +29,7 @@ _LARGEST_EXACT = 2**53 - 1
 _DECIMAL = b"0123456789+-. \\"
 _NOT_NUMERIC = re.compile(r"[^0-9+\-.eE]")
 _PADDING = " \0"
+_MOST_KEYS = 32 * 1024
 
 
 def bulk_element(vr: str, path: str) -> orjson.Fragment:
@@ -37,10 +38,18 @@ def bulk_element(vr: str, path: str) -> orjson.Fragment:
     return orjson.Fragment(text.encode("ascii").replace(b"\0", INSTANCE_URI))
 
 
-@lru_cache(maxsize=16384)
-def key_of(tag: int) -> str:
-    """The member's name: eight upper-case hexadecimal digits (F.2.2)."""
-    return f"{tag:08X}"
+class _Keys(dict[int, str]):
+    """Known tags for good, private ones as they come, up to a bound that a sender cannot lift."""
+
+    def __missing__(self, tag: int) -> str:
+        key = f"{tag:08X}"
+        if len(self) < _MOST_KEYS:
+            self[tag] = key
+        return key
+
+
+KEYS = _Keys({tag: f"{tag:08X}" for tag in DicomDictionary})
+"""A member's name by its tag: eight upper-case hexadecimal digits (F.2.2)."""
 
 
 def values_of(members: Members, key: str) -> list[Any]:
@@ -99,7 +108,9 @@ def convert_decimal(raw: bytes, decode: Decode, order: str) -> list[Any] | None:
     if not stripped:
         return None
     values = stripped.split(b"\\")
-    if not stripped.translate(None, _DECIMAL) and len(max(values, key=len)) < 16:
+    if not stripped.translate(None, _DECIMAL) and (
+        len(stripped) < 16 or len(max(values, key=len)) < 16
+    ):
         try:
             return [float(value) for value in values]  # fifteen digits survive a double
         except ValueError:

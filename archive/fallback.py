@@ -16,7 +16,7 @@ from pydicom.filereader import data_element_generator, read_sequence
 from pydicom.tag import BaseTag
 
 from hounsfield.archive.collector import PIXEL_DATA, Collector, Level
-from hounsfield.archive.dicom_json import key_of
+from hounsfield.archive.dicom_json import KEYS
 from hounsfield.archive.errors import CannotUnderstand, TooLarge
 from hounsfield.archive.fragments import walk_fragments
 from hounsfield.archive.scanned import (
@@ -32,6 +32,7 @@ from hounsfield.archive.vr import EXPLICIT, KINDS, Kind, implicit_kind
 warnings.filterwarnings("ignore", module="pydicom")
 
 _DEFER_BYTES = 64 * 1024
+_NOT_METADATA = (0x0000, 0x0002, 0xFFFE)
 _FAILURES = (
     ArithmeticError,
     AttributeError,
@@ -99,7 +100,7 @@ class TolerantReader(Collector):
             length = struct.unpack_from(self.order + "I", head, 8)[0]
         if length == UNDEFINED:
             fragments = walk_fragments(self.view, start, len(self.view), self.order)
-            if key_of(tag) not in level.members:
+            if KEYS[tag] not in level.members:
                 self.place_encapsulated(level, tag, "OB", start, fragments)
             return fragments.end
         self._place(level, kind, tag, start, length)
@@ -115,7 +116,7 @@ class TolerantReader(Collector):
         if self._budget < 0:
             raise TooLarge("the data set has more elements than this archive reads")
         tag = int(element.tag)
-        if key_of(tag) in level.members or not tag & 0xFFFF or tag >> 16 in (0, 2):
+        if KEYS[tag] in level.members or not tag & 0xFFFF or tag >> 16 in _NOT_METADATA:
             return
         if isinstance(element, DataElement):
             self._items(level, tag, element.value, base)
@@ -133,7 +134,7 @@ class TolerantReader(Collector):
     def _place(self, level: Level, kind: Kind, tag: int, start: int, length: int) -> None:
         if start + length > level.end:
             raise beyond_end(tag, length)
-        if key_of(tag) in level.members or self.place(level, kind, tag, start, length):
+        if KEYS[tag] in level.members or self.place(level, kind, tag, start, length):
             return
         self._inline -= length
         if self._inline < 0:
@@ -156,7 +157,7 @@ class TolerantReader(Collector):
     def _items(self, level: Level, tag: int, items: Any, base: int) -> None:
         if level.depth >= self.limits.depth:
             raise CannotUnderstand("sequences are nested deeper than this archive reads")
-        key = key_of(tag)
+        key = KEYS[tag]
         level.members[key] = {"vr": "SQ"}
         written = []
         for index, item in enumerate(items):
@@ -169,7 +170,7 @@ class TolerantReader(Collector):
         implicit = bool(item.original_encoding[0])
         level = Level({}, len(self.view), implicit, parent.decode, parent.depth + 1, path)
         for tag in sorted(item.keys()):
-            self._element(level, item.get_item(tag), base)
+            self._element(level, item.get_item(tag, keep_deferred=True), base)
         waiting = len(parent.pending)
         self.settle(level, parent)
         if parent.depth or len(parent.pending) > waiting:

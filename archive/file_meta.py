@@ -102,6 +102,8 @@ def _first_element(view: memoryview) -> int:
         return 4
     if head[:2] in (b"\x02\x00", b"\x08\x00") and len(head) > 8 and head[3] == 0:
         return 0
+    if head[:3] == b"\x00\x08\x00" and head[4:6].isalpha():
+        return 0  # a bare big-endian data set
     raise CannotUnderstand("not a DICOM object: no DICM prefix and no data set at its beginning")
 
 

@@ -10,9 +10,9 @@ from struct import error as StructError
 
 import orjson
 
-from hounsfield.archive.collector import CHARACTER_SET, Collector, Level
-from hounsfield.archive.dicom_json import Members, key_of
-from hounsfield.archive.errors import CannotUnderstand, HounsfieldError, TooLarge
+from hounsfield.archive.collector import CHARACTER_SET, PIXEL_GROUP, Collector, Level
+from hounsfield.archive.dicom_json import KEYS, Members
+from hounsfield.archive.errors import CannotUnderstand, TooLarge
 from hounsfield.archive.fragments import (
     ITEM,
     ITEM_END,
@@ -29,13 +29,17 @@ from hounsfield.archive.scanned import (
     beyond_end,
     tag_text,
 )
-from hounsfield.archive.vr import EXPLICIT, IMPLICIT, Kind, implicit_kind
+from hounsfield.archive.vr import EXPLICIT, EXPLICIT_UN, IMPLICIT, Kind, implicit_kind
 
 _EXPLICIT = {order: Struct(order + "HH2sH").unpack_from for order in "<>"}
 _IMPLICIT = {order: Struct(order + "HHI").unpack_from for order in "<>"}
 _LENGTH = {order: Struct(order + "I").unpack_from for order in "<>"}
 _FIRST_KEY = "00030000"
 _DELIMITERS = (ITEM, ITEM_END, SEQUENCE_END)
+_HEAD_BYTES = 32 * 1024
+"""Copied once, for bytes are quicker to slice than a view; most headers fit in."""
+_LARGEST_UN = 0xFFFF
+"""A longer UN is one because its VR could not carry the length (PS3.5 6.2.2)."""
 _ITEMS_KEPT = 64
 _LARGEST_PADDING = 1024 * 1024
 
@@ -67,6 +71,7 @@ class Scanner(Collector):
 
     def __init__(self, view: memoryview, order: str, limits: Limits, deflated: bool) -> None:
         super().__init__(view, order, limits, deflated)
+        self.head = view[:_HEAD_BYTES].tobytes()
         self.budget = limits.elements
         self.inline_end = 0
 
@@ -76,11 +81,12 @@ class Scanner(Collector):
         This loop runs for every element of every instance that is stored: it is long because
         each call that it does not make counts.
         """
-        view, order, members, end = self.view, self.order, level.members, level.end
-        implicit, decode, kinds = level.implicit, level.decode, EXPLICIT
+        view, head, order = self.view, self.head, self.order
+        members, implicit, decode, end = level.members, level.implicit, level.decode, level.end
+        kinds, known, keys = EXPLICIT, IMPLICIT, KEYS
         unpack = _IMPLICIT[order] if implicit else _EXPLICIT[order]
         unpack_length = _LENGTH[order]
-        bound = min(end, self.inline_end)
+        bound = min(end, self.inline_end, len(head))
         last, ordered, count = -1, True, 0
         for count in range(self.budget):  # noqa: B007 - counted into the budget below
             if pos >= end:
@@ -88,8 +94,7 @@ class Scanner(Collector):
             if implicit:
                 group, element, length = unpack(view, pos)
                 tag = group << 16 | element
-                start = pos + 8
-                kind = IMPLICIT.get(tag)
+                kind = known.get(tag)
                 if kind is None:
                     if group == 0xFFFE:
                         if level.undefined:
@@ -97,44 +102,46 @@ class Scanner(Collector):
                         pos = self._stray(tag, pos, end)
                         continue
                     kind = implicit_kind(tag, members)
+                vr, _, limit, convert, empty, _, field = kind
+                start = pos + 8
             else:
                 group, element, code, length = unpack(view, pos)
                 tag = group << 16 | element
-                start = pos + 8
                 kind = kinds.get(code)
                 if kind is None:
                     if group == 0xFFFE and level.undefined:
                         break
                     pos = self._stray(tag, pos, end)
                     continue
-                if kind.long:
-                    length = unpack_length(view, start)[0]
+                vr, long, limit, convert, empty, _, field = kind
+                if long:
+                    length = unpack_length(view, pos + 8)[0]
                     start = pos + 12
+                else:
+                    start = pos + 8
             if tag <= last:
                 ordered = False
-                if key_of(tag) in members:
+                if keys[tag] in members:
                     raise Unusual(f"element {tag_text(tag)} occurs twice")
             last = tag
-            vr, _, limit, convert, empty = kind
-            if length > limit:
+            if length > limit or tag >= PIXEL_GROUP:
                 pos = self._special(level, kind, tag, start, length)
-                bound = min(end, self.inline_end)
+                bound = min(end, self.inline_end, len(head))
                 continue
             pos = start + length
-            if pos > bound:
-                raise self._over(tag, length, pos, end)
-            if length:
-                try:
-                    value = convert(view[start:pos].tobytes(), decode, order)
-                except ValueError:
-                    self.place(level, kind, tag, start, length)
-                    continue
-                members[key_of(tag)] = empty if value is None else {"vr": vr, "Value": value}
-                if tag == CHARACTER_SET:
-                    self.change_character_set(level, value)
-                    decode = level.decode
-            else:
-                members[key_of(tag)] = empty
+            if not length:
+                members[keys[tag]] = empty
+                continue
+            raw = head[start:pos] if pos <= bound else self._beyond_head(tag, start, pos, end)
+            try:
+                value = convert(raw, decode, order)
+            except ValueError:
+                self.place(level, kind, tag, start, length)
+                continue
+            members[keys[tag]] = empty if value is None else {"vr": vr, field: value}
+            if tag == CHARACTER_SET:
+                self.change_character_set(level, value)
+                decode = level.decode
         else:
             raise TooLarge("the data set has more elements than this archive reads")
         self.budget -= count
@@ -147,18 +154,17 @@ class Scanner(Collector):
         return self._close(pos, level)
 
     def _special(self, level: Level, kind: Kind, tag: int, start: int, length: int) -> int:
-        """What is not converted on the spot: sequences, binary values, large and unknown ones."""
+        """What is not converted on the spot: sequences, large values, pixel data, explicit UN."""
         if not tag & 0xFFFF:
             return self._skip(tag, start, length, level.end)
-        if kind.vr == "UN" and not level.implicit and length != UNDEFINED:
-            kind = self.known_kind(level, tag, length)
-            if kind.vr == "SQ":
-                implicit = not self._looks_explicit(start + 8)
-                return self._sequence(level, tag, start, length, implicit)
-        if length == UNDEFINED and kind.vr != "SQ":
-            return self._undefined(level, kind, tag, start)
+        implicit = level.implicit
+        if kind is EXPLICIT_UN and length < _LARGEST_UN:
+            kind = implicit_kind(tag, level.members)
+            implicit = kind.vr == "SQ" and not self._looks_explicit(start + 8)
         if kind.vr == "SQ":
-            return self._sequence(level, tag, start, length, level.implicit)
+            return self._sequence(level, tag, start, length, implicit)
+        if length == UNDEFINED:
+            return self._undefined(level, kind, tag, start)
         stop = start + length
         if stop > level.end:
             raise beyond_end(tag, length)
@@ -182,7 +188,7 @@ class Scanner(Collector):
             raise beyond_end(tag, length)
         if level.depth >= self.limits.depth:
             raise CannotUnderstand("sequences are nested deeper than this archive reads")
-        key, unpack = key_of(tag), ITEM_HEADER[self.order]
+        key, unpack = KEYS[tag], ITEM_HEADER[self.order]
         items: list[Members | orjson.Fragment] = []
         level.members[key] = element = {"vr": "SQ", "Value": items}
         while pos < stop:
@@ -250,7 +256,9 @@ class Scanner(Collector):
     def _looks_explicit(self, pos: int) -> bool:
         return self.view[pos + 4 : pos + 6].tobytes() in EXPLICIT
 
-    def _over(self, tag: int, length: int, stop: int, end: int) -> HounsfieldError:
+    def _beyond_head(self, tag: int, start: int, stop: int, end: int) -> bytes:
         if stop > end:
-            return beyond_end(tag, length)
-        return TooLarge("the data set has larger attributes than this archive reads")
+            raise beyond_end(tag, stop - start)
+        if stop > self.inline_end:
+            raise TooLarge("the data set has larger attributes than this archive reads")
+        return self.view[start:stop].tobytes()

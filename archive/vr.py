@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pydicom._dicom_dict import DicomDictionary
 from pydicom.datadict import dictionary_VR, private_dictionary_VR
 
-from hounsfield.archive.dicom_json import CONVERTERS, Convert, Members, key_of, values_of
+from hounsfield.archive.dicom_json import CONVERTERS, KEYS, Convert, Members, values_of
 
 INLINE_BINARY_BYTES = 1024
 INLINE_BYTES = 1024 * 1024
@@ -37,30 +37,41 @@ class Kind(NamedTuple):
     """Up to this many bytes are converted on the spot; -1 for what is never that simple."""
     convert: Convert
     empty: dict[str, str]
+    inline: int
+    """A longer value is given by URI."""
+    field: str
+    """The member that holds the value: ``Value`` or ``InlineBinary``."""
 
 
 def _kind(vr: str) -> Kind:
-    limit = INLINE_BYTES if vr in _MAY_BE_BULK else _NO_LIMIT
-    if vr in BINARY_UNITS or vr in ("SQ", "UL"):
-        limit = -1  # UL: among them are the group lengths
+    binary = vr in BINARY_UNITS
+    inline = INLINE_BYTES if vr in _MAY_BE_BULK else _NO_LIMIT
+    inline = INLINE_BINARY_BYTES if binary else inline
+    limit = -1 if vr == "SQ" else inline
     convert = CONVERTERS.get(vr, CONVERTERS["UN"])
-    return Kind(vr, vr in _LONG, limit, convert, {"vr": vr})
+    field = "InlineBinary" if binary else "Value"
+    return Kind(vr, vr in _LONG, limit, convert, {"vr": vr}, inline, field)
 
 
 KINDS = {vr: _kind(vr) for vr in [*CONVERTERS, "SQ"]}
-EXPLICIT = {vr.encode(): kind for vr, kind in KINDS.items()}
+EXPLICIT_UN = KINDS["UN"]._replace(limit=-1)
+"""May be of a VR that a dictionary knows (PS3.5 6.2.2)."""
+MAY_BE_GROUP_LENGTH = KINDS["UL"]._replace(limit=-1)
 
-_AMBIGUOUS = {
-    "US or SS": Kind("US or SS", False, -1, CONVERTERS["UN"], {"vr": "US"}),
-    "US or OW": Kind("US or OW", True, -1, CONVERTERS["UN"], {"vr": "OW"}),
+EXPLICIT = {vr.encode(): kind for vr, kind in KINDS.items()}
+EXPLICIT |= {b"UN": EXPLICIT_UN, b"UL": MAY_BE_GROUP_LENGTH}
+
+AMBIGUOUS = {
+    "US or SS": KINDS["US"]._replace(vr="US or SS", limit=-1, inline=0),
+    "US or OW": KINDS["OW"]._replace(vr="US or OW", limit=-1, inline=0),
     "US or SS or OW": KINDS["OW"],
     "OB or OW": KINDS["OW"],  # implicit VR always means OW (PS3.5 A.1)
 }
 
 IMPLICIT: dict[int, Kind] = {
-    tag: KINDS.get(entry[0]) or _AMBIGUOUS.get(entry[0], KINDS["UN"])
+    tag: KINDS.get(entry[0]) or AMBIGUOUS.get(entry[0], KINDS["UN"])
     for tag, entry in DicomDictionary.items()
-    if tag >> 16 != 0xFFFE
+    if tag & 0xFFFF and tag >> 16 != 0xFFFE
 }
 
 
@@ -69,9 +80,9 @@ def implicit_kind(tag: int, members: Members) -> Kind:
     kind = IMPLICIT.get(tag)
     if kind is not None:
         return kind
-    if tag & 0x10000:
-        return _private_kind(tag, members)
-    return KINDS["UL"] if not tag & 0xFFFF else _repeating_kind(tag)
+    if not tag & 0xFFFF:
+        return MAY_BE_GROUP_LENGTH
+    return _private_kind(tag, members) if tag & 0x10000 else _repeating_kind(tag)
 
 
 @lru_cache(maxsize=4096)
@@ -80,14 +91,14 @@ def _repeating_kind(tag: int) -> Kind:
         vr = dictionary_VR(tag)
     except KeyError:
         return KINDS["UN"]
-    return KINDS.get(vr) or _AMBIGUOUS.get(vr, KINDS["UN"])
+    return KINDS.get(vr) or AMBIGUOUS.get(vr, KINDS["UN"])
 
 
 def _private_kind(tag: int, members: Members) -> Kind:
     element = tag & 0xFFFF
     if 0x10 <= element <= 0xFF:
         return KINDS["LO"]
-    values = values_of(members, key_of(tag & 0xFFFF0000 | element >> 8))
+    values = values_of(members, KEYS[tag & 0xFFFF0000 | element >> 8])
     return _known_private_kind(tag, str(values[0])) if values else KINDS["UN"]
 
 
@@ -97,7 +108,7 @@ def _known_private_kind(tag: int, creator: str) -> Kind:
         vr = private_dictionary_VR(tag, creator)
     except KeyError:
         return KINDS["UN"]
-    return KINDS.get(vr) or _AMBIGUOUS.get(vr, KINDS["UN"])
+    return KINDS.get(vr) or AMBIGUOUS.get(vr, KINDS["UN"])
 
 
 def resolve(kind: Kind, members: Members, signed: bool) -> Kind:
