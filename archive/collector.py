@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hounsfield.archive.charset import Decode, decode_default, decoder
 from hounsfield.archive.dicom_json import KEYS, Members, bulk_element, values_of
+from hounsfield.archive.encoding import Encoding
 from hounsfield.archive.scanned import (
     BulkEntry,
     Fragments,
@@ -56,11 +57,11 @@ class Pending:
 class Collector:
     """The one place that decides how an element stands in the metadata."""
 
-    def __init__(self, view: memoryview, order: str, limits: Limits, deflated: bool) -> None:
+    def __init__(self, view: memoryview, encoding: Encoding, limits: Limits) -> None:
         self.view = view
-        self.order = order
+        self.order = encoding.order
+        self.deflated = encoding.deflated
         self.limits = limits
-        self.deflated = deflated
         self.scanned = Scanned()
 
     def place(self, level: Level, kind: Kind, tag: int, start: int, length: int) -> bool:

@@ -17,6 +17,7 @@ from pydicom.tag import BaseTag
 
 from hounsfield.archive.collector import PIXEL_DATA, Collector, Level
 from hounsfield.archive.dicom_json import KEYS
+from hounsfield.archive.encoding import Encoding
 from hounsfield.archive.errors import CannotUnderstand, TooLarge
 from hounsfield.archive.fragments import walk_fragments
 from hounsfield.archive.scanned import (
@@ -47,18 +48,12 @@ _FAILURES = (
 
 
 def read_tolerantly(
-    view: memoryview,
-    start: int,
-    *,
-    implicit: bool,
-    order: str = "<",
-    deflated: bool = False,
-    limits: Limits = DEFAULT_LIMITS,
+    view: memoryview, start: int, encoding: Encoding, limits: Limits = DEFAULT_LIMITS
 ) -> Scanned:
     """Read the data set that begins at ``start``. Raises CannotUnderstand or TooLarge."""
-    reader = TolerantReader(view, order, limits, deflated)
+    reader = TolerantReader(view, encoding, limits)
     try:
-        return reader.read(start, implicit)
+        return reader.read(start, encoding.implicit)
     except _FAILURES as error:
         raise CannotUnderstand(f"the data set cannot be read: {type(error).__name__}") from error
 
@@ -66,8 +61,8 @@ def read_tolerantly(
 class TolerantReader(Collector):
     """Places what pydicom finds."""
 
-    def __init__(self, view: memoryview, order: str, limits: Limits, deflated: bool) -> None:
-        super().__init__(view, order, limits, deflated)
+    def __init__(self, view: memoryview, encoding: Encoding, limits: Limits) -> None:
+        super().__init__(view, encoding, limits)
         self._budget = limits.elements
         self._inline = limits.inline_bytes
 

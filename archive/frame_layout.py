@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from struct import unpack
 
+from hounsfield.archive.encoding import Encoding
 from hounsfield.archive.errors import CannotUnderstand
 from hounsfield.archive.frames import FrameTable, Transform
 from hounsfield.archive.scanned import Fragments, PixelElement, Scanned
@@ -41,7 +42,7 @@ class ImagePixel:
 
 
 def frame_table(
-    view: memoryview, scanned: Scanned, pixel: ImagePixel, transfer_syntax_uid: str, order: str
+    view: memoryview, scanned: Scanned, pixel: ImagePixel, encoding: Encoding
 ) -> FrameTable | None:
     """The table of frames; None without pixel data, or where no frame can be told apart.
 
@@ -51,12 +52,12 @@ def frame_table(
     if element is None or not element.length:
         return None
     if element.fragments is None:
-        return _native(scanned, element, pixel, order)
+        return _native(scanned, element, pixel, encoding.order)
     if not element.fragments.closed:
         scanned.warnings.append("the pixel data have no sequence delimitation item")
-    if transfer_syntax_uid.startswith(_VIDEO):
+    if encoding.transfer_syntax_uid.startswith(_VIDEO):
         return _video(element.fragments, pixel)
-    return _encapsulated(view, scanned, element.fragments, pixel, order)
+    return _encapsulated(view, scanned, element.fragments, pixel, encoding.order)
 
 
 def _native(

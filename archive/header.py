@@ -14,17 +14,10 @@ import orjson
 from hounsfield.archive import attributes
 from hounsfield.archive.bulkdata import BulkdataLocation, BulkdataTable
 from hounsfield.archive.dicom_json import INSTANCE_URI, Members, values_of
+from hounsfield.archive.encoding import Encoding, find_encoding
 from hounsfield.archive.errors import CannotUnderstand
 from hounsfield.archive.fallback import read_tolerantly
-from hounsfield.archive.file_meta import (
-    DEFLATED,
-    EXPLICIT_BIG,
-    EXPLICIT_LITTLE,
-    IMPLICIT_LITTLE,
-    FileMeta,
-    guess_encoding,
-    read_file_meta,
-)
+from hounsfield.archive.file_meta import FileMeta, read_file_meta
 from hounsfield.archive.frame_layout import ImagePixel, frame_table
 from hounsfield.archive.frames import FrameTable
 from hounsfield.archive.inflate import inflate
@@ -75,53 +68,24 @@ def read_header(
     """
     view = memoryview(source).cast("B")
     meta = read_file_meta(view)
-    transfer_syntax_uid, warnings = _actual_syntax(view, meta)
-    order = ">" if transfer_syntax_uid == EXPLICIT_BIG else "<"
-    deflated = transfer_syntax_uid == DEFLATED
-    data = memoryview(inflate(view[meta.dataset_offset :], limits)) if deflated else view
-    start = 0 if deflated else meta.dataset_offset
-    scanned = read_dataset(
-        data,
-        start,
-        implicit=transfer_syntax_uid == IMPLICIT_LITTLE,
-        order=order,
-        deflated=deflated,
-        limits=limits,
-    )
+    encoding, warnings = find_encoding(view, meta)
+    data, start = view, meta.dataset_offset
+    if encoding.deflated:
+        data, start = memoryview(inflate(view[start:], limits)), 0
+    scanned = read_dataset(data, start, encoding, limits)
     pixel = _image_pixel(scanned.members)
-    frames = frame_table(data, scanned, pixel, transfer_syntax_uid, order)
-    return _header(scanned, transfer_syntax_uid, meta, pixel, frames, warnings)
+    frames = frame_table(data, scanned, pixel, encoding)
+    return _header(scanned, encoding.transfer_syntax_uid, meta, pixel, frames, warnings)
 
 
 def read_dataset(
-    view: memoryview,
-    start: int,
-    *,
-    implicit: bool,
-    order: str = "<",
-    deflated: bool = False,
-    limits: Limits = DEFAULT_LIMITS,
+    view: memoryview, start: int, encoding: Encoding, limits: Limits = DEFAULT_LIMITS
 ) -> Scanned:
     """Read a data set with the scanner, or with the tolerant reader."""
     try:
-        return scan(view, start, implicit=implicit, order=order, deflated=deflated, limits=limits)
+        return scan(view, start, encoding, limits)
     except Unusual:
-        return read_tolerantly(
-            view, start, implicit=implicit, order=order, deflated=deflated, limits=limits
-        )
-
-
-def _actual_syntax(view: memoryview, meta: FileMeta) -> tuple[str, tuple[str, ...]]:
-    """The transfer syntax, corrected where the data set is not in the VR encoding it names."""
-    uid = meta.transfer_syntax_uid
-    if uid == DEFLATED:
-        return uid, meta.warnings
-    found = guess_encoding(view, meta.dataset_offset)
-    if (uid == IMPLICIT_LITTLE) == (found == IMPLICIT_LITTLE):
-        return uid, meta.warnings
-    if uid == IMPLICIT_LITTLE:
-        found = EXPLICIT_LITTLE
-    return found, (*meta.warnings, f"the data set is encoded in {found}, not in {uid}")
+        return read_tolerantly(view, start, encoding, limits)
 
 
 def _header(

@@ -12,6 +12,7 @@ import orjson
 
 from hounsfield.archive.collector import CHARACTER_SET, PIXEL_GROUP, Collector, Level
 from hounsfield.archive.dicom_json import KEYS, Members
+from hounsfield.archive.encoding import Encoding
 from hounsfield.archive.errors import CannotUnderstand, TooLarge
 from hounsfield.archive.fragments import (
     ITEM,
@@ -45,17 +46,11 @@ _LARGEST_PADDING = 1024 * 1024
 
 
 def scan(
-    view: memoryview,
-    start: int,
-    *,
-    implicit: bool,
-    order: str = "<",
-    deflated: bool = False,
-    limits: Limits = DEFAULT_LIMITS,
+    view: memoryview, start: int, encoding: Encoding, limits: Limits = DEFAULT_LIMITS
 ) -> Scanned:
     """Read the data set that begins at ``start``. Raises Unusual, CannotUnderstand, TooLarge."""
-    scanner = Scanner(view, order, limits, deflated)
-    level = Level({}, len(view), implicit)
+    scanner = Scanner(view, encoding, limits)
+    level = Level({}, len(view), encoding.implicit)
     scanner.inline_end = start + limits.inline_bytes
     try:
         scanner.read(start, level)
@@ -69,8 +64,8 @@ def scan(
 class Scanner(Collector):
     """The walk over explicit and implicit VR, little and big endian."""
 
-    def __init__(self, view: memoryview, order: str, limits: Limits, deflated: bool) -> None:
-        super().__init__(view, order, limits, deflated)
+    def __init__(self, view: memoryview, encoding: Encoding, limits: Limits) -> None:
+        super().__init__(view, encoding, limits)
         self.head = view[:_HEAD_BYTES].tobytes()
         self.budget = limits.elements
         self.inline_end = 0
