@@ -30,7 +30,14 @@ BLANKED = frozenset(
         "value",
     }
 )
-QUIET = {"pydicom": "ERROR", "pynetdicom": "CRITICAL", "alembic": "WARNING", "asyncio": "WARNING"}
+QUIET = {
+    "alembic": "WARNING",
+    "asyncio": "WARNING",
+    "procrastinate": "WARNING",
+    "pydicom": "ERROR",
+    "pynetdicom": "CRITICAL",
+    "uvicorn": "WARNING",
+}
 OURS = "hounsfield."
 
 

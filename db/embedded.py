@@ -21,6 +21,7 @@ from hounsfield.db.accounts import Account, account_for, require_passage, run_as
 from hounsfield.db.binaries import programs
 from hounsfield.db.location import (
     DATABASE,
+    SOCKET_NAME,
     EmbeddedPostgresError,
     PasswordFile,
     check_socket_path,
@@ -110,7 +111,7 @@ class EmbeddedPostgres:
         secret = ensure_secret(self.data_dir)
         with PasswordFile(self.run / "password", secret, account) as password_file:
             cluster.ensure_cluster(self.cluster, binaries, account, password_file)
-        clear_remains(self.cluster)
+        clear_remains(self.cluster, self.run / SOCKET_NAME)
         self._spawn(binaries / "postgres", account)
         self._await_answer(give_up)
         _ensure_database(url_of(self.data_dir, "postgres"))

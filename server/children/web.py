@@ -8,10 +8,8 @@ import uvicorn
 
 from hounsfield.archive.archive import Archive
 from hounsfield.conf.settings import Settings
-from hounsfield.server.app import create_app
 from hounsfield.server.children.control import Ready
-
-GRACE_SECONDS = 3
+from hounsfield.server.web import web_config
 
 
 class _Server(uvicorn.Server):
@@ -34,18 +32,6 @@ def run(settings: Settings, ready: Ready, listener: socket.socket) -> None:
         signal.signal(number, lambda *_: sys.exit(0))
     archive = Archive(settings)
     try:
-        _Server(_config(archive), ready).run(sockets=[listener])
+        _Server(web_config(archive), ready).run(sockets=[listener])
     finally:
         archive.close()
-
-
-def _config(archive: Archive) -> uvicorn.Config:
-    return uvicorn.Config(
-        create_app(archive),
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        lifespan="on",
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )

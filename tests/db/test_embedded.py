@@ -78,14 +78,15 @@ def test_a_commit_survives_kill_9_of_the_server_with_a_busy_backend(
     busy.close()
 
 
+@pytest.mark.parametrize("name", ["pg/postmaster.pid", "run/.s.PGSQL.5432.lock"])
 @pytest.mark.parametrize("content", ["", "{living}\n", "not a number"])
-def test_a_stale_pid_file_does_not_hinder_the_start(folder: Path, content: str) -> None:
+def test_a_stale_lock_file_does_not_hinder_the_start(folder: Path, name: str, content: str) -> None:
     server = EmbeddedPostgres(folder)
     server.start()
     server.stop()
     same_user = run_as(account_for(folder, None))
     with subprocess.Popen(["sleep", "60"], cwd="/", **same_user) as living:
-        (folder / "pg" / "postmaster.pid").write_text(content.format(living=living.pid))
+        (folder / name).write_text(content.format(living=living.pid))
         server.start()
         server.stop()
         assert living.poll() is None, "a process that is none of ours is left alone"

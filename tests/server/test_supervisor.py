@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills processes
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """A data folder that all tests of this file share: the tree comes up on it again and again."""
+    """The data folder of the tree that most tests look at."""
     folder = Path(tempfile.mkdtemp(prefix="hf-"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -128,26 +128,26 @@ def test_sigterm_ends_all_of_it_within_ten_seconds(tree: Tree) -> None:
 
 
 def test_after_kill_9_of_everything_the_next_start_comes_up_by_itself(
-    folder: Path, another: Callable[..., Tree]
+    short_dir: Path, another: Callable[..., Tree]
 ) -> None:
-    first = another(folder).await_ready()
-    with psycopg.connect(url_of(folder)) as connection:
+    first = another(short_dir).await_ready()
+    with psycopg.connect(url_of(short_dir)) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 7 AS value")
     for process in first.processes():
         process.kill()
     first.process.wait()
-    second = another(folder)
+    second = another(short_dir)
     second.await_ready()
-    with psycopg.connect(url_of(folder)) as connection:
+    with psycopg.connect(url_of(short_dir)) as connection:
         assert connection.execute("SELECT value FROM kept").fetchone() == (7,)
     assert second.end(signal.SIGINT) < 10
     assert second.process.returncode == 0
 
 
 def test_kill_9_of_the_supervisor_leaves_nothing_behind(
-    folder: Path, another: Callable[..., Tree]
+    short_dir: Path, another: Callable[..., Tree]
 ) -> None:
-    tree = another(folder).await_ready()
+    tree = another(short_dir).await_ready()
     everything = tree.processes()
     os.kill(tree.process.pid, signal.SIGKILL)
     began = time.monotonic()
