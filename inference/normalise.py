@@ -5,8 +5,10 @@ the source would make the results invalid, or refused by highdicom; it is left o
 note that names the attribute and never its value. The source itself stays as it is.
 """
 
+from copy import deepcopy
+
 from pydicom import config
-from pydicom.charset import convert_encodings
+from pydicom.charset import python_encoding
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
@@ -27,14 +29,13 @@ TYPE_2 = (
 INHERITED_GROUPS = (0x0008, 0x0010, 0x0012, 0x0032, 0x0038)
 ALSO_INHERITED, NEVER_LEFT_OUT = ("StudyID",), ("SOPClassUID", "SOPInstanceUID")
 REFERENCE = ("ReferencedSOPClassUID", "ReferencedSOPInstanceUID")
+UTF_8 = "ISO_IR 192"
 SEXES = ("M", "F", "O", "")
 
 
 def inheritable(source: Dataset) -> tuple[Dataset, list[str]]:
     """A copy whose inherited attributes are all valid, and notes on those that were not."""
-    copy = Dataset()
-    copy.update(source)
-    copy.file_meta = source.file_meta
+    copy = deepcopy(source)
     notes: list[str] = []
     _check_character_set(copy, notes)
     for tag in list(copy.keys()):
@@ -56,12 +57,26 @@ def _note(what: str) -> str:
 
 
 def _check_character_set(copy: Dataset, notes: list[str]) -> None:
-    """With an unknown Specific Character Set the texts are read as ASCII (PS3.3 C.12.1.1.2)."""
-    try:
-        convert_encodings(copy.get("SpecificCharacterSet", None))
-    except (LookupError, TypeError, ValueError):
+    """One known character set is kept; code extensions become UTF-8 (PS3.3 C.12.1.1.2).
+
+    highdicom takes no code extensions, and that is how Japanese, Korean and Chinese names come.
+    """
+    terms = copy.get("SpecificCharacterSet") or []
+    terms = [terms] if isinstance(terms, str) else list(terms)
+    if any(term not in python_encoding for term in terms):
         del copy.SpecificCharacterSet
         notes.append(_note("SpecificCharacterSet"))
+    elif len(terms) > 1:
+        copy.decode()
+        copy.walk(_in_unicode)
+        copy.SpecificCharacterSet = UTF_8
+
+
+def _in_unicode(_dataset: Dataset, element: DataElement) -> None:
+    """pydicom would write the bytes that a person's name was read from."""
+    if element.VR == "PN" and element.value:
+        names = [element.value] if element.VM == 1 else element.value
+        element.value = [str(name) for name in names]
 
 
 def _is_inherited(tag: BaseTag, keyword: str) -> bool:

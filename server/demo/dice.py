@@ -30,7 +30,7 @@ def _on_grid(seg: Dataset, demo_study: DemoStudy, shape: tuple[int, ...]) -> npt
     grid = np.zeros(shape, dtype=bool)
     frames = np.atleast_3d(seg.pixel_array).reshape(-1, *shape[1:])
     for frame, groups in zip(frames, seg.PerFrameFunctionalGroupsSequence, strict=True):
-        if groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber != 1:
+        if _segment_number(seg, groups) != 1:
             continue
         position = groups.PlanePositionSequence[0].ImagePositionPatient
         offset = (np.array(position, dtype=float) - origin) / spacing
@@ -38,3 +38,10 @@ def _on_grid(seg: Dataset, demo_study: DemoStudy, shape: tuple[int, ...]) -> npt
             raise ValueError("A plane of the SEG is shifted against its source")
         grid[round(offset[2])] |= frame.astype(bool)
     return grid
+
+
+def _segment_number(seg: Dataset, groups: Dataset) -> int:
+    """From the frame's own functional groups, or those that all frames share."""
+    own = "SegmentIdentificationSequence" in groups
+    holder = groups if own else seg.SharedFunctionalGroupsSequence[0]
+    return int(holder.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
