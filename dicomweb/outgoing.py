@@ -107,7 +107,12 @@ class OutgoingObjects:
         folder = self._archive.settings.data_dir.resolve() / "scratch"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         output = folder / secrets.token_hex(16)
-        arguments = {"path": self._path(known), "output": str(output)}
+        pixels = known.bulkdata.locate(f"{PIXELS[0]:08X}")
+        arguments = {
+            "path": self._path(known),
+            "behind": pixels.offset + pixels.length,
+            "output": str(output),
+        }
         try:
             await self._pool.run("decode_object", arguments, DECODE_SECONDS)
             size = output.stat().st_size

@@ -29,9 +29,10 @@ def placeholder(arguments: Arguments) -> Reply:
     tile = Image.new("RGB", (width, height), TILE)
     draw = ImageDraw.Draw(tile)
     draw.rectangle((0, 0, width - 1, height - 1), outline=TILE_EDGE)
-    font = ImageFont.load_default(max(10, min(width, height) // 5))
-    middle = (width / 2, height / 2)
-    draw.text(middle, arguments["text"], fill=TILE_TEXT, font=font, anchor="mm")
+    text = arguments["text"]
+    size = min(height // 5, 5 * width // (4 * max(len(text), 4)))
+    font = ImageFont.load_default(max(8, size))
+    draw.text((width / 2, height / 2), text, fill=TILE_TEXT, font=font, anchor="mm")
     return Reply({}, _encoded(tile, arguments))
 
 
@@ -45,7 +46,8 @@ def frame_levels(dataset: Dataset, path: str, frame: int, window: Window | None)
     """Eight-bit pixels of a frame: grey, or RGB."""
     pixels = decode(dataset, path, frame)
     if str(dataset.get("PhotometricInterpretation", "")) == "PALETTE COLOR":
-        return _eight_bits(apply_color_lut(pixels, dataset), 8 * pixels.itemsize)
+        colors = apply_color_lut(pixels, dataset)
+        return _eight_bits(colors, 8 * colors.itemsize)
     if pixels.ndim == 3:
         return _eight_bits(pixels, int(dataset.get("BitsStored", 8)))
     return to_grey(dataset, frame, pixels, window)
@@ -68,8 +70,7 @@ def _encoded(picture: Image.Image, arguments: Arguments) -> bytes:
 
 
 def _eight_bits(pixels: Pixels, bits: int) -> Levels:
-    shift = 8 * pixels.itemsize - 8 if bits > 8 * pixels.itemsize - 8 else bits - 8
-    return np.ascontiguousarray(pixels >> max(shift, 0)).astype(np.uint8)
+    return np.ascontiguousarray(pixels >> max(bits - 8, 0)).astype(np.uint8)
 
 
 def _crop(picture: Image.Image, viewport: dict[str, float | None]) -> Image.Image:

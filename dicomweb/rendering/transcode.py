@@ -75,6 +75,9 @@ def decode_object(arguments: Arguments) -> Reply:
         output.write(b"\0" * (length % 2))
         if output.tell() < length:
             raise Refused("frames are missing")
+        with Path(path).open("rb") as file:
+            file.seek(arguments["behind"])
+            output.write(_rewrite_rest(file, ExplicitVRLittleEndian))
     return Reply()
 
 
