@@ -13,6 +13,8 @@ from hounsfield.db.engine import is_connection_loss
 from hounsfield.db.repositories import analysis, jobs
 from hounsfield.db.repositories.analysis import SeriesState
 from hounsfield.inference.decisions import Verdict, covers, judge, queue_job, record, replace
+from hounsfield.inference.default_rules import DEFAULT_RULES
+from hounsfield.inference.models import check_models
 
 if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive
@@ -41,6 +43,7 @@ class Arrivals(threading.Thread):
 
     def run(self) -> None:
         """Until stopped; a database that is away is waited for."""
+        check_models(rule.model for rule in DEFAULT_RULES)
         wait = 0.0
         while not self._ended.wait(wait):
             try:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive
 
 HEARTBEAT_SECONDS = 2.0
-SILENT_SECONDS = 10.0
+SILENT_SECONDS = 15.0
 """A worker of which nothing was heard for this long is dead, and its job another's."""
 POLL_SECONDS = 1.0
 GRACE_SECONDS = 2.0

@@ -3,6 +3,7 @@
 The child that runs a model checks its bytes again; here they are only named.
 """
 
+from collections.abc import Iterable
 from functools import cache
 
 from hounsfield.archive.errors import CannotAnalyse, NotFound
@@ -34,6 +35,12 @@ def model(name: str) -> Bundle:
             f"The model {name} cannot run on this installation: {found.rstrip('.')}."
         )
     return found
+
+
+def check_models(names: Iterable[str]) -> None:
+    """Check them now, and not while a person waits for the first series."""
+    for name in names:
+        _checked(name)
 
 
 def title_of(name: str) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-PAUSE_SECONDS = 1.0
+PAUSE_SECONDS = 2.0
 
 
 def run_worker(archive: "Archive") -> None:

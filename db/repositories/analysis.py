@@ -25,8 +25,8 @@ class SeriesState:
     """At least one of its instances was made by a job of ours."""
 
 
-def hold_series(connection: Connection, study_uid: str, series_uid: str) -> bool:
-    """Keep others from deciding on this series until we have; False where it is gone.
+def hold_series(connection: Connection, study_uid: str, series_uid: str) -> None:
+    """Keep others from deciding on this series until we have.
 
     Instances may still be added to it meanwhile (their foreign key takes a weaker lock).
     """
@@ -36,7 +36,7 @@ def hold_series(connection: Connection, study_uid: str, series_uid: str) -> bool
         .where(*_is(study_uid, series_uid))
         .with_for_update(of=Series, key_share=True)
     )
-    return connection.execute(statement).one_or_none() is not None
+    connection.execute(statement)
 
 
 def state_of_series(connection: Connection, study_uid: str, series_uid: str) -> SeriesState | None:

@@ -225,6 +225,23 @@ def test_an_idle_worker_is_small_and_ends_on_sigterm_in_the_middle_of_a_run(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("worker")
+def test_a_run_outlives_the_loss_of_every_database_connection(archive: Archive, head: Head) -> None:
+    wait_for_job(archive, head, running_beyond(1))
+    with archive.database.transaction() as connection:
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+    time.sleep(1)
+    job = wait_for_job(archive, head, lambda job: job.ended)
+    assert (job.label, job.attempt) == ("complete", 1), job.reason
+    assert stored_results(archive, job) == {"seg": 1, "sr": 1}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("worker")
 def test_a_run_ends_within_a_second_of_being_canceled(archive: Archive, head: Head) -> None:
     job = wait_for_job(archive, head, running_beyond(1))
     (child,) = children_at_work(psutil.Process())
@@ -325,6 +342,26 @@ def test_the_first_publisher_wins_and_the_second_changes_nothing(
     assert stored_results(archive, begun) == {"seg": 1, "sr": 1}
     (job,) = jobs_of(archive, (begun.study_instance_uid, begun.series_instance_uid))
     assert job.label == "complete"
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_job_whose_worker_died_after_it_had_published_is_not_run_again(
+    archive: Archive, begun: JobRow, result: AnalysisResult
+) -> None:
+    publish_result(archive, begun, result)
+    with archive.database.transaction() as connection:
+        queue.defer(connection, begun.id, 0)
+    waiting = text("SELECT count(*) FROM procrastinate_jobs")
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with archive.database.transaction() as connection:
+            if connection.execute(waiting).scalar() == 0:
+                break
+        time.sleep(0.05)
+    (job,) = jobs_of(archive, (begun.study_instance_uid, begun.series_instance_uid))
+    assert (job.label, job.fencing_token) == ("complete", 1)
+    assert time.monotonic() < deadline
+    assert stored_results(archive, begun) == {"seg": 1, "sr": 1}
 
 
 def test_a_worker_that_was_taken_for_dead_publishes_nothing(
