@@ -27,6 +27,7 @@ from hounsfield.archive.scanned import (
     Scanned,
     beyond_end,
 )
+from hounsfield.archive.view_file import ViewFile
 from hounsfield.archive.vr import EXPLICIT, KINDS, Kind, implicit_kind
 
 # pydicom's warnings quote values, and a value may be a patient's name.
@@ -69,7 +70,7 @@ class TolerantReader(Collector):
     def read(self, start: int, implicit: bool) -> Scanned:
         """The top level data set; its pixel data are walked by ourselves, unread."""
         level = Level({}, len(self.view), implicit)
-        file = _ViewFile(self.view, start)
+        file = ViewFile(self.view, start)
         while True:
             elements = data_element_generator(
                 file, implicit, self.order == "<", _is_pixel_data, _DEFER_BYTES
@@ -185,28 +186,3 @@ def _kind(element: RawDataElement, level: Level) -> Kind:
 
 def _is_pixel_data(tag: BaseTag, vr: str | None, length: int) -> bool:
     return int(tag) in PIXEL_DATA
-
-
-class _ViewFile(io.BytesIO):
-    """A file over a view, for the methods that pydicom's reader calls; nothing is copied."""
-
-    def __init__(self, view: memoryview, position: int) -> None:
-        super().__init__()
-        self._view, self._position = view, position
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """The next bytes."""
-        end = len(self._view) if size is None or size < 0 else self._position + size
-        data = self._view[self._position : end].tobytes()
-        self._position += len(data)
-        return data
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Go there; behind the end too, as in a file."""
-        base = (0, self._position, len(self._view))[whence]
-        self._position = max(0, base + offset)
-        return self._position
-
-    def tell(self) -> int:
-        """Where the next byte is read."""
-        return self._position

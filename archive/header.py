@@ -20,6 +20,7 @@ from hounsfield.archive.fallback import read_tolerantly
 from hounsfield.archive.file_meta import FileMeta, read_file_meta
 from hounsfield.archive.frame_layout import ImagePixel, frame_table
 from hounsfield.archive.frames import FrameTable
+from hounsfield.archive.index_text import index_attributes
 from hounsfield.archive.inflate import inflate
 from hounsfield.archive.metadata import BASE_URL
 from hounsfield.archive.scanned import DEFAULT_LIMITS, Limits, Scanned, Unusual
@@ -111,7 +112,7 @@ def _header(
         sop_instance_uid=sop_instance,
         study_instance_uid=study,
         series_instance_uid=series,
-        attributes=attributes.index_attributes(members),
+        attributes=index_attributes(members),
         rows=pixel.rows,
         columns=pixel.columns,
         bits_allocated=pixel.bits_allocated,

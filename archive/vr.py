@@ -8,7 +8,9 @@ from typing import NamedTuple
 from pydicom._dicom_dict import DicomDictionary
 from pydicom.datadict import dictionary_VR, private_dictionary_VR
 
-from hounsfield.archive.dicom_json import CONVERTERS, KEYS, Convert, Members, values_of
+from hounsfield.archive.dicom_json import KEYS, Members, values_of
+from hounsfield.archive.number_values import Convert
+from hounsfield.archive.values import CONVERTERS
 
 INLINE_BINARY_BYTES = 1024
 INLINE_BYTES = 1024 * 1024
