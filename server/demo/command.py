@@ -101,7 +101,8 @@ def _follow(
     outcome: Outcome,
     shown: _Shown,
 ) -> dict[str, Any] | None:
-    """Events of this study until its job has ended: the job's last event, as a job."""
+    """Events of this study until its job has ended and, if it went well, its SEG is stored."""
+    job: dict[str, Any] | None = None
     for event in client.events(since, last_store + limit_seconds):
         if event["study_instance_uid"] != study.study_instance_uid:
             continue
@@ -112,9 +113,11 @@ def _follow(
         elif event["job_id"] is not None and event["type"] != "stored":
             shown.show(data.get("progress") or 0, data.get("stage") or event["type"])
             if event["type"] in ENDED:
-                job: dict[str, Any] = client.get_json(f"/api/jobs/{event['job_id']}")
-                return job
-    return None
+                job = client.get_json(f"/api/jobs/{event['job_id']}")
+        # The two are made visible together; which event comes first is nobody's business.
+        if job and (outcome.seconds_from_last_store_to_seg or job["label"] != "complete"):
+            break
+    return job
 
 
 def _print(outcome: Outcome, console: Console) -> None:
