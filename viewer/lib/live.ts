@@ -34,7 +34,11 @@ export interface FeedListener {
   reset(): void
 }
 
-type ServerMessage = { type: 'hello' | 'reset' | 'ping'; sequence: number } | FeedEvent
+type ServerMessage =
+  | { type: 'hello'; sequence: number }
+  | { type: 'reset'; sequence: number }
+  | { type: 'ping'; sequence: number }
+  | FeedEvent
 
 export class LiveFeed {
   private last = 0
@@ -78,7 +82,7 @@ export class LiveFeed {
     return this.last
   }
 
-  observe(observer: () => void): () => void {
+  readonly observe = (observer: () => void): (() => void) => {
     this.observers.add(observer)
     return () => this.observers.delete(observer)
   }

@@ -2,6 +2,7 @@
 
 /** What the pages read, and under which key it is kept; `apply-events.ts` keeps it current. */
 
+import { createContext, useContext } from 'react'
 import {
   keepPreviousData,
   queryOptions,
@@ -20,6 +21,12 @@ export const keys = {
   report: (uid: string) => ['report', uid] as const,
 }
 
+/**
+ * True once the number is known from which the change feed is followed. What is read after that
+ * is at least as new as the feed's start, so that nothing can be missed in between.
+ */
+export const FeedStarted = createContext(false)
+
 export const statusQuery = queryOptions({
   queryKey: keys.status,
   queryFn: ({ signal }) => getStatus(signal),
@@ -34,11 +41,16 @@ export function useStudies(query: StudiesQuery) {
     queryKey: keys.list(query),
     queryFn: ({ signal }) => getStudies(query, signal),
     placeholderData: keepPreviousData,
+    enabled: useContext(FeedStarted),
   })
 }
 
 export function useStudy(uid: string) {
-  return useQuery({ queryKey: keys.study(uid), queryFn: ({ signal }) => getStudy(uid, signal) })
+  return useQuery({
+    queryKey: keys.study(uid),
+    queryFn: ({ signal }) => getStudy(uid, signal),
+    enabled: useContext(FeedStarted) && uid !== '',
+  })
 }
 
 /** A stored report never changes. */
@@ -46,7 +58,7 @@ export function useReport(sopUid: string) {
   return useQuery({
     queryKey: keys.report(sopUid),
     queryFn: ({ signal }) => getReport(sopUid, signal),
-    staleTime: Infinity,
+    refetchOnMount: false,
   })
 }
 

@@ -22,6 +22,7 @@ export function aJob(fields: Partial<Job> = {}): Job {
     results: null,
     measurements: [],
     predecessor_job_id: null,
+    successor_job_id: null,
     ...fields,
   }
 }

@@ -48,6 +48,7 @@ export interface Job {
   results: JobResults | null
   measurements: Measurement[]
   predecessor_job_id: string | null
+  successor_job_id: string | null
 }
 
 export interface Study {

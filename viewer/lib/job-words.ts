@@ -1,0 +1,48 @@
+/** The state of a job in words and numbers. */
+
+import type { Job, JobLabel, Measurement } from '@/lib/types'
+import { displayText } from '@/lib/text'
+
+export const JOB_WORDS: Record<JobLabel, string> = {
+  queued: 'Queued',
+  running: 'Running',
+  complete: 'Complete',
+  failed: 'Failed',
+  skipped: 'Skipped',
+  canceled: 'Canceled',
+}
+
+/** A state that may still change by itself. */
+export function isOpen(job: Job): boolean {
+  return job.label === 'queued' || job.label === 'running'
+}
+
+/** UCUM code to the sign that people write (PS3.16 CID 82 and friends). */
+const SIGNS: Record<string, string> = { mm3: 'mm³', mm2: 'mm²', cm3: 'cm³', '1': '' }
+
+export function formatUnit(unit: string | null): string {
+  const text = displayText(unit)
+  return SIGNS[text] ?? text
+}
+
+/** Four significant digits are more than any of these models is good for. */
+export function formatValue(value: number | string): string {
+  if (typeof value === 'string') return displayText(value)
+  if (!Number.isFinite(value)) return String(value)
+  const decimals = value === 0 ? 0 : Math.max(0, 3 - Math.floor(Math.log10(Math.abs(value))))
+  return value.toLocaleString('en', { maximumFractionDigits: Math.min(decimals, 6) })
+}
+
+export function formatMeasurement({ value, unit }: Pick<Measurement, 'value' | 'unit'>): string {
+  return [formatValue(value), formatUnit(unit)].filter(Boolean).join(' ')
+}
+
+/** The jobs that no later run has replaced, newest first, and the ones that were. */
+export function splitRuns(jobs: readonly Job[]): { current: Job[]; earlier: Job[] } {
+  const replaced = new Set(jobs.map((job) => job.predecessor_job_id))
+  const newest = [...jobs].sort((a, b) => b.created_at.localeCompare(a.created_at))
+  return {
+    current: newest.filter((job) => !replaced.has(job.job_id) && !job.successor_job_id),
+    earlier: newest.filter((job) => replaced.has(job.job_id) || job.successor_job_id),
+  }
+}
