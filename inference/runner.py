@@ -112,9 +112,10 @@ class Run:
     def _read(self) -> None:
         """In a thread of its own: pipes cannot be polled on every system."""
         stdout = self._standby.child.stdout
-        with contextlib.suppress(OSError, ValueError):
-            while stdout is not None and (line := stdout.readline(LARGEST_LINE)):
-                self._messages.put(Message.decode(line))
+        if stdout is not None:
+            with contextlib.suppress(OSError, ValueError), stdout:
+                while line := stdout.readline(LARGEST_LINE):
+                    self._messages.put(Message.decode(line))
         self._messages.put(None)
 
     def _follow(self, on_progress: OnProgress, is_cancelled: IsCancelled) -> Message | None:

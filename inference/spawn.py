@@ -42,6 +42,7 @@ class Standby:
     """
 
     def __init__(self, work_dir: Path, limits: Limits) -> None:
+        self._killed = False
         self.work_dir = work_dir
         self.limits = limits
         work_dir.mkdir(parents=True, exist_ok=True)
@@ -64,17 +65,22 @@ class Standby:
                 self.child.stdin.flush()
 
     def kill(self) -> None:
-        """End the child with all its threads and its own children."""
+        """End the child with all its threads and its own children.
+
+        Once: a process that was waited for has given its number back, for others to take.
+        """
+        if self._killed:
+            return
+        self._killed = True
         if WINDOWS:
             _kill_tree(self.child.pid)
         else:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.child.pid, signal.SIGKILL)
         self.child.wait()
-        for pipe in (self.child.stdin, self.child.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+        if self.child.stdin is not None:
+            with contextlib.suppress(OSError):
+                self.child.stdin.close()
 
 
 def resident_bytes(pid: int) -> int:

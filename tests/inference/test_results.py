@@ -134,6 +134,7 @@ def test_the_report_gives_the_volume_and_points_at_the_segment(
     assert volume.unit.value == "ml"
     assert said["measurements"] == [{"name": "Brain volume", "value": volume.value, "unit": "ml"}]
     assert group.tracking_uid == allocated["tracking_uid"]
+    assert group.referenced_segment is not None
     assert group.referenced_segment[0].referenced_sop_instance_uid == seg.SOPInstanceUID
     assert (sr.CompletionFlag, sr.VerificationFlag) == ("COMPLETE", "UNVERIFIED")
     assert sr.ContentQualification == "RESEARCH"
