@@ -27,12 +27,12 @@ def decode_default(raw: bytes) -> str:
 
 
 @lru_cache(maxsize=256)
-def decoder(specific_character_set: tuple[str | None, ...]) -> Decode:
+def decoder(specific_character_set: tuple[str, ...]) -> Decode:
     """The function that decodes text under these values of (0008,0005).
 
     Only codecs of the standard's table are ever used: a sender cannot name a Python codec.
     """
-    codecs = [_codec(value or "") for value in specific_character_set] or [DEFAULT]
+    codecs = [_codec(value) for value in specific_character_set] or [DEFAULT]
     first = codecs[0]
     if len(codecs) == 1:
         return decode_default if first == DEFAULT else lambda raw: raw.decode(first, "replace")

@@ -122,10 +122,10 @@ class Collector:
         if tag in PIXEL_DATA and not level.path:
             self.scanned.pixels = PixelElement(tag, vr, start, length, fragments)
 
-    def change_character_set(self, level: Level, values: list[str | None] | None) -> None:
+    def change_character_set(self, level: Level, values: object) -> None:
         """From here on text is decoded as (0008,0005) says; what we write is UTF-8 (F.2)."""
-        if values:
-            level.decode = decoder(tuple(values))
+        if isinstance(values, list):
+            level.decode = decoder(tuple(str(value or "") for value in values))
             level.members[KEYS[CHARACTER_SET]] = {"vr": "CS", "Value": ["ISO_IR 192"]}
 
     def settle(self, level: Level, parent: Level | None) -> None:

@@ -4,7 +4,6 @@ pydicom knows what files in the field do: implicit VR in the middle of explicit,
 defined, elements that come twice. It only walks here; no value goes through its conversion.
 """
 
-import io
 import struct
 import warnings
 from typing import Any
@@ -18,7 +17,7 @@ from pydicom.tag import BaseTag
 from hounsfield.archive.collector import PIXEL_DATA, Collector, Level
 from hounsfield.archive.dicom_json import KEYS
 from hounsfield.archive.encoding import Encoding
-from hounsfield.archive.errors import CannotUnderstand, TooLarge
+from hounsfield.archive.errors import CannotUnderstand, HounsfieldError
 from hounsfield.archive.fragments import walk_fragments
 from hounsfield.archive.scanned import (
     DEFAULT_LIMITS,
@@ -27,7 +26,7 @@ from hounsfield.archive.scanned import (
     Scanned,
     beyond_end,
 )
-from hounsfield.archive.view_file import ViewFile
+from hounsfield.archive.view_file import Allowance, ViewFile
 from hounsfield.archive.vr import EXPLICIT, KINDS, Kind, implicit_kind
 
 # pydicom's warnings quote values, and a value may be a patient's name.
@@ -35,17 +34,6 @@ warnings.filterwarnings("ignore", module="pydicom")
 
 _DEFER_BYTES = 64 * 1024
 _NOT_METADATA = (0x0000, 0x0002, 0xFFFE)
-_FAILURES = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    NotImplementedError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
 
 
 def read_tolerantly(
@@ -55,7 +43,9 @@ def read_tolerantly(
     reader = TolerantReader(view, encoding, limits)
     try:
         return reader.read(start, encoding.implicit)
-    except _FAILURES as error:
+    except HounsfieldError:
+        raise
+    except Exception as error:  # there is no list of what pydicom raises on damaged bytes
         raise CannotUnderstand(f"the data set cannot be read: {type(error).__name__}") from error
 
 
@@ -64,13 +54,13 @@ class TolerantReader(Collector):
 
     def __init__(self, view: memoryview, encoding: Encoding, limits: Limits) -> None:
         super().__init__(view, encoding, limits)
-        self._budget = limits.elements
-        self._inline = limits.inline_bytes
+        # an element takes three reads at most, one of which may be looked at twice
+        self._allowance = Allowance(4 * limits.elements, 2 * limits.inline_bytes)
 
     def read(self, start: int, implicit: bool) -> Scanned:
         """The top level data set; its pixel data are walked by ourselves, unread."""
         level = Level({}, len(self.view), implicit)
-        file = ViewFile(self.view, start)
+        file = ViewFile(self.view, start, self._allowance)
         while True:
             elements = data_element_generator(
                 file, implicit, self.order == "<", _is_pixel_data, _DEFER_BYTES
@@ -95,7 +85,7 @@ class TolerantReader(Collector):
             kind, start = EXPLICIT.get(head[4:6], KINDS["OW"]), pos + 12
             length = struct.unpack_from(self.order + "I", head, 8)[0]
         if length == UNDEFINED:
-            fragments = walk_fragments(self.view, start, len(self.view), self.order)
+            fragments = walk_fragments(self.view, start, len(self.view), self.order, self.limits)
             if KEYS[tag] not in level.members:
                 self.place_encapsulated(level, tag, "OB", start, fragments)
             return fragments.end
@@ -108,9 +98,6 @@ class TolerantReader(Collector):
 
     def _element(self, level: Level, element: RawDataElement | DataElement, base: int) -> None:
         """Place one element; ``base`` is where the stream that it was found in begins."""
-        self._budget -= 1
-        if self._budget < 0:
-            raise TooLarge("the data set has more elements than this archive reads")
         tag = int(element.tag)
         if KEYS[tag] in level.members or not tag & 0xFFFF or tag >> 16 in _NOT_METADATA:
             return
@@ -122,7 +109,7 @@ class TolerantReader(Collector):
             self._sequence(level, element, base)
         elif element.length == UNDEFINED:
             start = base + element.value_tell
-            fragments = walk_fragments(self.view, start, len(self.view), self.order)
+            fragments = walk_fragments(self.view, start, len(self.view), self.order, self.limits)
             self.place_encapsulated(level, tag, "OB", start, fragments)
         else:
             self._place(level, kind, tag, base + element.value_tell, element.length)
@@ -130,22 +117,19 @@ class TolerantReader(Collector):
     def _place(self, level: Level, kind: Kind, tag: int, start: int, length: int) -> None:
         if start + length > level.end:
             raise beyond_end(tag, length)
-        if KEYS[tag] in level.members or self.place(level, kind, tag, start, length):
-            return
-        self._inline -= length
-        if self._inline < 0:
-            raise TooLarge("the data set has larger attributes than this archive reads")
+        if KEYS[tag] not in level.members:
+            self._allowance.spend(0 if length > kind.inline else length)
+            self.place(level, kind, tag, start, length)
 
     def _sequence(self, level: Level, element: RawDataElement, base: int) -> None:
         start = base + element.value_tell
         if start + element.length > level.end:
             raise beyond_end(int(element.tag), element.length)
-        raw = self.view[start : start + element.length].tobytes()
         items = read_sequence(
-            io.BytesIO(raw),
+            ViewFile(self.view[start : start + element.length], 0, self._allowance),
             element.is_implicit_VR,
             element.is_little_endian,
-            len(raw),
+            element.length,
             "iso8859",
         )
         self._items(level, int(element.tag), items, start)

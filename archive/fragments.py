@@ -3,8 +3,8 @@
 from array import array
 from struct import Struct
 
-from hounsfield.archive.errors import CannotUnderstand
-from hounsfield.archive.scanned import UNDEFINED, Fragments
+from hounsfield.archive.errors import CannotUnderstand, TooLarge
+from hounsfield.archive.scanned import UNDEFINED, Fragments, Limits
 
 ITEM = 0xFFFEE000
 ITEM_END = 0xFFFEE00D
@@ -12,7 +12,7 @@ SEQUENCE_END = 0xFFFEE0DD
 ITEM_HEADER = {order: Struct(order + "HHI").unpack_from for order in "<>"}
 
 
-def walk_fragments(view: memoryview, pos: int, end: int, order: str) -> Fragments:
+def walk_fragments(view: memoryview, pos: int, end: int, order: str, limits: Limits) -> Fragments:
     """Find the items between ``pos`` and the delimiter; only their headers are touched."""
     unpack = ITEM_HEADER[order]
     lengths: array[int] = array("I")
@@ -26,6 +26,8 @@ def walk_fragments(view: memoryview, pos: int, end: int, order: str) -> Fragment
             raise CannotUnderstand("encapsulated pixel data are cut short or damaged")
         if len(starts) < 2:
             starts.append(pos)
+        if len(lengths) > limits.fragments:
+            raise TooLarge("the pixel data have more fragments than this archive reads")
         lengths.append(length)
         pos += 8 + length
     return _fragments(starts, lengths, end, closed=False)

@@ -6,7 +6,6 @@ Offset Table, one fragment a frame, or the end-of-image markers, whichever there
 
 from array import array
 from dataclasses import dataclass
-from itertools import pairwise
 from struct import unpack
 
 from hounsfield.archive.encoding import Encoding
@@ -99,7 +98,7 @@ def _encapsulated(
     if not fragments.lengths:
         raise CannotUnderstand("the pixel data hold no fragment")
     groups = (
-        _by_offsets(fragments, _extended_offsets(view, scanned, order))
+        _by_offsets(fragments, _extended_offsets(view, scanned, fragments, order))
         or _by_offsets(fragments, _basic_offsets(view, fragments, order))
         or _without_table(view, fragments, pixel.number_of_frames)
     )
@@ -117,29 +116,34 @@ def _encapsulated(
     )
 
 
-def _extended_offsets(view: memoryview, scanned: Scanned, order: str) -> tuple[int, ...]:
+def _extended_offsets(
+    view: memoryview, scanned: Scanned, fragments: Fragments, order: str
+) -> tuple[int, ...]:
     start, length = scanned.offset_tables.get(0x7FE00001, (0, 0))
-    count = length // 8
+    count = min(length // 8, len(fragments.lengths) + 1)
     return unpack(f"{order}{count}Q", view[start : start + count * 8])
 
 
 def _basic_offsets(view: memoryview, fragments: Fragments, order: str) -> tuple[int, ...]:
     start, length = fragments.table
-    count = length // 4
+    count = min(length // 4, len(fragments.lengths) + 1)
     return unpack(f"{order}{count}I", view[start : start + count * 4])
 
 
 def _by_offsets(fragments: Fragments, offsets: tuple[int, ...]) -> list[int]:
     """Fragments of each frame, or nothing where the table does not fit the items."""
-    if not offsets or offsets[0] or len(offsets) > len(fragments.lengths):
+    if not offsets or offsets[0]:
         return []
-    index_of, offset = {}, 0
-    for index, length in enumerate(fragments.lengths):
-        index_of[offset] = index
+    groups: list[int] = []
+    offset, count = 0, 0
+    for length in fragments.lengths:
+        if count and len(groups) + 1 < len(offsets) and offset == offsets[len(groups) + 1]:
+            groups.append(count)
+            count = 0
+        count += 1
         offset += 8 + length
-    starts = [index_of.get(offset, -1) for offset in offsets] + [len(fragments.lengths)]
-    groups = [after - before for before, after in pairwise(starts)]
-    return groups if -1 not in starts and min(groups) > 0 else []
+    groups.append(count)
+    return groups if len(groups) == len(offsets) else []
 
 
 def _without_table(view: memoryview, fragments: Fragments, frames: int) -> list[int]:

@@ -20,7 +20,9 @@ class Limits:
 
     depth: int = 64
     elements: int = 1_000_000
-    inline_bytes: int = 256 * MIB
+    inline_bytes: int = 64 * MIB
+    """Of all values that are converted: what is large and binary is stepped over."""
+    fragments: int = 4_000_000
     inflated_ratio: int = 200
     inflated_bytes: int = 1024 * MIB
     inflated_always: int = 32 * MIB

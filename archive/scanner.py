@@ -172,7 +172,7 @@ class Scanner(Collector):
             return self._sequence(level, tag, start, UNDEFINED, True)  # PS3.5 6.2.2
         if kind.vr not in ("OB", "OW"):
             raise Unusual(f"{kind.vr} of undefined length")
-        fragments = walk_fragments(self.view, start, level.end, self.order)
+        fragments = walk_fragments(self.view, start, level.end, self.order, self.limits)
         self.place_encapsulated(level, tag, "OB", start, fragments)
         self.inline_end += fragments.end - start
         return fragments.end
