@@ -17,7 +17,8 @@ from monai.data.meta_tensor import MetaTensor
 
 from hounsfield.archive.errors import CannotAnalyse
 from hounsfield.inference.bundle import Bundle, Weights
-from hounsfield.inference.volume import Labels, Report, SourceVolume
+from hounsfield.inference.pixels import Report
+from hounsfield.inference.volume import Labels, SourceVolume
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 GRID_TOLERANCE_MM = 1e-3

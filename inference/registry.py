@@ -6,9 +6,7 @@ it is cleared. Weights are safetensors, or TorchScript registered by digest; a p
 """
 
 import hashlib
-import io
 import json
-import zipfile
 from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -17,14 +15,13 @@ from typing import Any
 from hounsfield.archive.errors import NotFound
 from hounsfield.inference.bundle import Bundle, Segment, Weights
 from hounsfield.inference.errors import BundleRefused
+from hounsfield.inference.formats import check_format, refuse_pickle
 from hounsfield.inference.lint import runnable_part
 from hounsfield.inference.volume import Needs
 
 EMBEDDED = Path(__file__).parent / "bundles"
 REGISTER = "registry.json"
 NOT_IN_DIGEST = ("docs", "LICENSE", "README.md")
-PICKLE_SUFFIXES = {".pkl", ".pickle", ".pt", ".pth", ".ts", ".ckpt", ".bin", ".joblib", ".npy"}
-PICKLE_START = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
 
 
 class Registry:
@@ -79,7 +76,7 @@ def _open(name: str, folder: Path, entry: dict[str, Any]) -> Bundle:
     if digest != entry["digest"]:
         raise BundleRefused(f"its digest is {digest}, and {entry['digest']} is registered")
     for item in weights:
-        _check_format(item)
+        check_format(item)
     metadata = json.loads((folder / "configs" / "metadata.json").read_bytes())
     segments = tuple(Segment.from_json(*item) for item in entry["segments"].items())
     _check_output(metadata, segments)
@@ -104,7 +101,7 @@ def bundle_digest(folder: Path, weights: Iterable[Weights]) -> str:
     registered = {item.path for item in weights}
     for path in _files(folder):
         if path not in registered:
-            _refuse_pickle(path)
+            refuse_pickle(path)
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             lines.append(f"file {path.relative_to(folder).as_posix()} {digest}")
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
@@ -116,18 +113,6 @@ def _files(folder: Path) -> Iterator[Path]:
             raise BundleRefused(f"it holds a symbolic link: {path.relative_to(folder)}")
         if path.is_file() and path.relative_to(folder).parts[0] not in NOT_IN_DIGEST:
             yield path
-
-
-def _refuse_pickle(path: Path) -> None:
-    """By its name, by its first bytes, or as the zip that torch.save writes."""
-    with path.open("rb") as file:
-        start = file.read(2)
-    pickled = path.suffix.lower() in PICKLE_SUFFIXES or start in PICKLE_START
-    if not pickled and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            pickled = any(name.endswith(".pkl") for name in archive.namelist())
-    if pickled:
-        raise BundleRefused(f"it holds a pickle that is not registered: {path.name}")
 
 
 def _find_weights(name: str, folder: Path, item: dict[str, Any]) -> Weights:
@@ -154,28 +139,6 @@ def _find_in_distribution(package: str, sha256: str) -> Path:
             if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
                 return path
     raise BundleRefused(f"the package {package} holds no weights with the registered digest")
-
-
-def _check_format(weights: Weights) -> None:
-    """The bytes must be what the register calls them, whatever the file is named."""
-    data = weights.read()
-    if weights.format == "safetensors":
-        good = data[8:9] == b"{" and int.from_bytes(data[:8], "little") < len(data)
-    else:
-        good = _is_torchscript(data)
-    if not good:
-        raise BundleRefused(f"the weights '{weights.name}' are not {weights.format}")
-
-
-def _is_torchscript(data: bytes) -> bool:
-    """A zip with code beside its tensors; what torch.save writes has none (a plain pickle)."""
-    if not zipfile.is_zipfile(io.BytesIO(data)):
-        return False
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        names = archive.namelist()
-    return any("/code/" in name for name in names) and any(
-        name.endswith("/constants.pkl") for name in names
-    )
 
 
 def _check_output(metadata: dict[str, Any], segments: tuple[Segment, ...]) -> None:

@@ -7,10 +7,11 @@ from hounsfield.archive.errors import CannotAnalyse
 from hounsfield.inference.bundle import Bundle
 from hounsfield.inference.made import Making
 from hounsfield.inference.normalise import inheritable
+from hounsfield.inference.pixels import Report
 from hounsfield.inference.seg import make_seg
 from hounsfield.inference.sr import make_sr, measure
 from hounsfield.inference.uids import ResultNames
-from hounsfield.inference.volume import Labels, Report, SourceVolume
+from hounsfield.inference.volume import Labels, SourceVolume
 
 
 def write_results(

@@ -5,29 +5,25 @@ PS3.3 C.7.6.16). Everything that would give the model a wrong picture of the pat
 :class:`CannotAnalyse` with a sentence for a radiologist.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.pixels.processing import apply_modality_lut
 
 from hounsfield.archive.errors import CannotAnalyse
-from hounsfield.inference.geometry import Plane, Stack, as_stack
+from hounsfield.inference.geometry import Stack, as_stack
+from hounsfield.inference.pixels import Grey, Report, decoded, let_go_of_pixels
+from hounsfield.inference.planes import plane_of, planes_of_frames
 
 if TYPE_CHECKING:
     from highdicom import Volume
 
-Grey = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.uint8]
 """Segment numbers on the grid of the series (3-D), or one 0/1 channel a segment (4-D, last)."""
-Report = Callable[[float], None]
-"""Takes the share that is done, 0 to 1."""
-
-PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
 @dataclass(frozen=True)
@@ -61,10 +57,10 @@ def read_series(
     _check_one_series(datasets, needs)
     if any("PerFrameFunctionalGroupsSequence" in dataset for dataset in datasets):
         return _from_multi_frame(datasets, needs)
-    stack = as_stack([_plane(dataset) for dataset in datasets], needs.minimum_slices)
+    stack = as_stack([plane_of(dataset) for dataset in datasets], needs.minimum_slices)
     _check_shared(datasets, "FrameOfReferenceUID", "frame of reference")
     ordered = [datasets[index] for index in stack.order]
-    grey = _decode(ordered, report)
+    grey = decoded(ordered, report)
     return SourceVolume(_as_volume(grey, ordered, stack), tuple(ordered))
 
 
@@ -104,64 +100,6 @@ def _check_shared(datasets: Sequence[Dataset], keyword: str, what: str) -> None:
         raise CannotAnalyse(f"The images do not say to which {what} they belong.")
 
 
-def _plane(dataset: Dataset) -> Plane:
-    return _plane_from(dataset, dataset, dataset, dataset)
-
-
-def _plane_from(
-    image: Dataset, position: Dataset, orientation: Dataset, measures: Dataset
-) -> Plane:
-    try:
-        return Plane(
-            position=_numbers(position.ImagePositionPatient, 3),
-            orientation=_numbers(orientation.ImageOrientationPatient, 6),
-            pixel_spacing=_numbers(measures.PixelSpacing, 2),
-            rows=int(image.Rows),
-            columns=int(image.Columns),
-        )
-    except (AttributeError, TypeError, ValueError) as error:
-        raise CannotAnalyse(
-            "The images do not say where in the patient they lie (no position, orientation or "
-            "pixel spacing): scans of paper, screenshots and some reconstructions are like that."
-        ) from error
-
-
-def _numbers(values: Any, count: int) -> tuple[float, ...]:
-    numbers = tuple(float(value) for value in values)
-    if len(numbers) != count:
-        raise ValueError(f"{count} numbers expected, not {len(numbers)}")
-    return numbers
-
-
-def _decode(datasets: Sequence[Dataset], report: Report) -> Grey:
-    """Grey values of every image; its own pixels are let go as soon as they are read."""
-    grey = np.empty((len(datasets), datasets[0].Rows, datasets[0].Columns), np.float32)
-    broken = 0
-    for index, dataset in enumerate(datasets):
-        try:
-            grey[index] = _grey_values(dataset)
-        except MemoryError:
-            raise
-        except Exception:  # whatever damaged pixel data makes a decoder do
-            broken += 1
-        _let_go_of_pixels(dataset)
-        report((index + 1) / len(datasets))
-    if broken:
-        raise CannotAnalyse(
-            f"The pixel data of {broken} of {len(datasets)} images cannot be decoded: they are "
-            "damaged or cut off."
-        )
-    return grey
-
-
-def _grey_values(dataset: Dataset) -> npt.NDArray[Any]:
-    """Modality values (PS3.3 C.11.1), bright for more: MONOCHROME1 is turned round."""
-    values: npt.NDArray[Any] = apply_modality_lut(dataset.pixel_array, dataset)
-    if dataset.PhotometricInterpretation == "MONOCHROME1":
-        values = values.max() - values
-    return values
-
-
 def _as_volume(grey: Grey, datasets: Sequence[Dataset], stack: Stack) -> "Volume":
     """highdicom.get_volume_from_series makes the same, and takes 5 ms an image more."""
     from highdicom import Volume  # noqa: PLC0415 (0.6 s, in the child alone)
@@ -184,7 +122,7 @@ def _from_multi_frame(datasets: Sequence[Dataset], needs: Needs) -> SourceVolume
     if len(datasets) > 1:
         raise CannotAnalyse("The series holds several multi-frame images, not one volume.")
     dataset = datasets[0]
-    stack = as_stack(_frame_planes(dataset), needs.minimum_slices)
+    stack = as_stack(planes_of_frames(dataset), needs.minimum_slices)
     _check_shared(datasets, "FrameOfReferenceUID", "frame of reference")
     try:
         volume = Image.from_dataset(dataset).get_volume(
@@ -197,31 +135,5 @@ def _from_multi_frame(datasets: Sequence[Dataset], needs: Needs) -> SourceVolume
         raise CannotAnalyse(
             f"The frames of the image cannot be put together to a volume: {error}"
         ) from error
-    _let_go_of_pixels(dataset)
+    let_go_of_pixels(dataset)
     return SourceVolume(volume, (dataset,))
-
-
-def _frame_planes(dataset: Dataset) -> list[Plane]:
-    """Each frame's plane, from its own or the shared functional groups."""
-    shared = dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
-
-    def group(frame: Dataset, name: str) -> Dataset:
-        items = frame.get(name) or shared[0].get(name) or [Dataset()]
-        return Dataset(items[0])
-
-    return [
-        _plane_from(
-            dataset,
-            group(frame, "PlanePositionSequence"),
-            group(frame, "PlaneOrientationSequence"),
-            group(frame, "PixelMeasuresSequence"),
-        )
-        for frame in dataset.PerFrameFunctionalGroupsSequence
-    ]
-
-
-def _let_go_of_pixels(dataset: Dataset) -> None:
-    for keyword in PIXEL_KEYWORDS:
-        if keyword in dataset:
-            del dataset[keyword]
-    dataset._pixel_array = None  # pydicom keeps the decoded pixels there
