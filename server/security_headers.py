@@ -14,14 +14,15 @@ DOCUMENT = (
     "default-src 'self'; connect-src 'self'; font-src 'self' data:; "
     "img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'"
 )
-# OHIF decodes in WebAssembly and in workers made from blobs, and shows PDF as an object.
+# OHIF decodes in WebAssembly and in workers made from blobs, shows PDF as an object, and reads a
+# SEG with a library that compiles its loops at run time (ndarray), which needs eval.
 OHIF = (
     "base-uri 'self'; form-action 'self'; frame-ancestors 'self'; object-src 'self' blob:; "
     "default-src 'self'; connect-src 'self' data: blob:; font-src 'self' data:; "
     "img-src 'self' data: blob:; media-src 'self' blob:; style-src 'self' 'unsafe-inline'; "
     "worker-src 'self' blob:; frame-src 'self' blob:"
 )
-OHIF_SCRIPTS = ("'wasm-unsafe-eval'", "blob:")
+OHIF_SCRIPTS = ("'unsafe-eval'", "'wasm-unsafe-eval'", "blob:")
 DATA = "default-src 'none'; frame-ancestors 'self'; sandbox"
 
 COMMON: Headers = [
@@ -36,7 +37,7 @@ COMMON: Headers = [
 
 def with_scripts(policy: str, sources: Iterable[str]) -> str:
     """A document's policy with where its scripts may come from beside our own files."""
-    return f"{policy}; script-src {' '.join(("'self'", *sources))}"
+    return "; ".join((policy, " ".join(("script-src 'self'", *sources))))
 
 
 def _complete(policy: str) -> Headers:
