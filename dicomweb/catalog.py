@@ -29,8 +29,12 @@ class Known:
     """A stored instance with its tables decoded once."""
 
     def __init__(self, instance: StoredInstance, now: float) -> None:
-        self.instance = instance
         self.until = now + SECONDS
+        self.learn(instance)
+
+    def learn(self, instance: StoredInstance) -> None:
+        """What the index says."""
+        self.instance = instance
         self.transfer_syntax_uid = instance.transfer_syntax_uid
         self.has_pixels = instance.frame_table is not None
         self._frames: FrameTable | None = None
@@ -89,8 +93,13 @@ class Catalog:
             instance = known.instance
             names = (instance.study_instance_uid, instance.series_instance_uid)
             (again,) = await find_instances(self._archive, *names, instance.sop_instance_uid)
-            self._known.pop((*names, instance.sop_instance_uid), None)
+            known.learn(again)
             return open_object(self._archive, again)
+
+    async def path(self, known: Known) -> str:
+        """Where a worker reads it."""
+        with await self.open(known):
+            return self._archive.objects.path(known.instance.object_key)
 
 
 def _keep(memory: "OrderedDict[K, V]") -> None:

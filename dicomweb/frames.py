@@ -80,7 +80,7 @@ class Frames:
         if sent.making is Making.AS_STORED:
             with await self._catalog.open(known) as reader:
                 return frame_pieces(reader.map(), known.instance, known.frames, number)
-        path = self._archive.objects.path(known.instance.object_key)
+        path = await self._catalog.path(known)
         return [(await self._pool.run("decode_frame", {"path": path, "frame": number})).payload]
 
     async def _stream(

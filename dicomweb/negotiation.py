@@ -94,37 +94,37 @@ def _object(entry: MediaType, pattern: str, stored: Stored) -> Sent | None:
     if not MediaType(pattern).covers(DICOM):
         return None
     syntax = stored.transfer_syntax_uid
-    asked = entry.transfer_syntax
+    asked = entry.transfer_syntax or (EXPLICIT_LITTLE if pattern == DICOM else "*")
     as_stored = (
         Sent(Making.REWRITTEN, EXPLICIT_LITTLE, DICOM)
         if syntax in NEVER_SENT
         else Sent(Making.AS_STORED, syntax, DICOM)
     )
-    if asked == "*" or (asked is None and pattern != DICOM) or asked == as_stored.transfer_syntax:
+    if asked in {"*", as_stored.transfer_syntax}:
         return as_stored
-    if asked not in {None, EXPLICIT_LITTLE}:
+    if asked != EXPLICIT_LITTLE:
         return None
     if syntax in NATIVE or not stored.has_pixels:
         return Sent(Making.REWRITTEN, EXPLICIT_LITTLE, DICOM)
     if syntax in DECODABLE:
         return Sent(Making.DECODED, EXPLICIT_LITTLE, DICOM)
-    return as_stored if asked is None else None
+    return None if entry.transfer_syntax else as_stored
 
 
 def _frame(entry: MediaType, pattern: str, stored: Stored) -> Sent | None:
     native = stored.transfer_syntax_uid in NATIVE
     syntax = EXPLICIT_LITTLE if native else stored.transfer_syntax_uid
-    asked = entry.transfer_syntax
+    asked = entry.transfer_syntax or (EXPLICIT_LITTLE if pattern == OCTET_STREAM else "*")
     if not MediaType(pattern).covers(OCTET_STREAM):
         image = FRAME_TYPES.get(syntax)
         if image is None or not MediaType(pattern).covers(image.lower()):
             return None
-        return Sent(Making.AS_STORED, syntax, image) if asked in {None, "*", syntax} else None
+        return Sent(Making.AS_STORED, syntax, image) if asked in {"*", syntax} else None
     as_stored = Sent(Making.AS_STORED, syntax, OCTET_STREAM)
-    if asked in {"*", syntax} or (asked is None and pattern != OCTET_STREAM):
+    if asked in {"*", syntax}:
         return as_stored
-    if asked not in {None, EXPLICIT_LITTLE}:
+    if asked != EXPLICIT_LITTLE:
         return None
     if syntax in DECODABLE:
         return Sent(Making.DECODED, EXPLICIT_LITTLE, OCTET_STREAM)
-    return as_stored if asked is None else None
+    return None if entry.transfer_syntax else as_stored

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import AsyncIterator
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -80,7 +79,7 @@ class OutgoingObjects:
         return Outgoing(reader, (0, known.instance.object_size))
 
     async def _rewritten(self, known: Known) -> Outgoing:
-        arguments: dict[str, Any] = {"path": self._path(known)}
+        arguments: dict[str, Any] = {"path": await self._catalog.path(known)}
         place = _pixels(known)
         if place is not None:
             tag, value = place
@@ -109,7 +108,7 @@ class OutgoingObjects:
         output = folder / secrets.token_hex(16)
         pixels = known.bulkdata.locate(f"{PIXELS[0]:08X}")
         arguments = {
-            "path": self._path(known),
+            "path": await self._catalog.path(known),
             "behind": pixels.offset + pixels.length,
             "output": str(output),
         }
@@ -121,9 +120,6 @@ class OutgoingObjects:
         finally:
             output.unlink(missing_ok=True)
         return Outgoing(reader, (0, size))
-
-    def _path(self, known: Known) -> str:
-        return str(Path(self._archive.objects.path(known.instance.object_key)))
 
 
 def _pixels(known: Known) -> tuple[int, BulkdataLocation] | None:

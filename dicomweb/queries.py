@@ -100,7 +100,8 @@ def _include(values: Iterable[str]) -> tuple[frozenset[str], bool]:
 def _tag(part: str) -> str:
     if TAG.fullmatch(part):
         return part.upper()
-    tag = tag_for_keyword(part)
+    # Some retired attributes have no keyword: an empty name is none of them.
+    tag = tag_for_keyword(part) if part else None
     if tag is None:
         raise InvalidQuery(f"{part[:80]!r} is neither an attribute nor a parameter of a search")
     return f"{tag:08X}"

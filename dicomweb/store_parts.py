@@ -5,6 +5,7 @@ for it until the request ends, so that the parts of one request share their comm
 """
 
 import io
+import warnings
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -38,12 +39,13 @@ class Part:
     def names(self) -> tuple[str, str]:
         """SOP Class and Instance UID as far as they can be read, for the list of failures."""
         try:
-            dataset = pydicom.dcmread(
-                io.BytesIO(self.beginning),
-                force=True,
-                stop_before_pixels=True,
-                specific_tags=["SOPClassUID", "SOPInstanceUID"],
-            )
+            with warnings.catch_warnings(action="ignore"):
+                dataset = pydicom.dcmread(
+                    io.BytesIO(self.beginning),
+                    force=True,
+                    stop_before_pixels=True,
+                    specific_tags=["SOPClassUID", "SOPInstanceUID"],
+                )
             return str(dataset.get("SOPClassUID", "")), str(dataset.get("SOPInstanceUID", ""))
         except Exception:
             return "", ""

@@ -8,19 +8,9 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 import uvicorn
-from fastapi import FastAPI
+from dicomweb_requests import MOUNT, application
 
 from hounsfield.archive.archive import Archive
-from hounsfield.dicomweb.router import create_router
-
-MOUNT = "/dicom-web"
-
-
-def application(archive: Archive) -> FastAPI:
-    """The router alone, mounted as the server mounts it."""
-    app = FastAPI()
-    app.include_router(create_router(archive), prefix=MOUNT)
-    return app
 
 
 @pytest.fixture

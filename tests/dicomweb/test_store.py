@@ -1,0 +1,273 @@
+"""STOW-RS (PS3.18 10.5, Annex I; conformance T1 to T4, T7, T8; reliability S-03, S-04)."""
+
+import asyncio
+import gzip
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from dicomweb_requests import STORE_HEADERS, application, multipart, store, url_of, values
+from factories import ct_slice, encode, new_uid, series
+from starlette.types import Message
+
+from hounsfield.archive.archive import Archive
+from hounsfield.archive.errors import OutOfResources
+from hounsfield.conf.settings import HttpSettings, Settings
+
+FAILED, REFERENCED, OTHER = "00081198", "00081199", "0008119A"
+REASON, WARNING = "00081197", "00081196"
+
+
+def comment(item: dict[str, Any]) -> str:
+    return " ".join(values(part, "00000902")[0] for part in values(item, "00741048"))
+
+
+async def test_instances_are_stored_and_named_in_the_answer(client: httpx.AsyncClient) -> None:
+    datasets = series(3)
+    response = await store(client, *(encode(dataset) for dataset in datasets))
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/dicom+json"
+    answer = response.json()
+    base = "http://pacs.example/dicom-web"
+    assert values(answer, "00081190") == [f"{base}/studies/{datasets[0].StudyInstanceUID}"]
+    items = values(answer, REFERENCED)
+    assert [values(item, "00081155")[0] for item in items] == [d.SOPInstanceUID for d in datasets]
+    assert values(items[0], "00081190") == [base + url_of(datasets[0])]
+    assert FAILED not in answer
+
+
+async def test_a_body_that_is_one_instance_without_multipart_is_stored(
+    client: httpx.AsyncClient,
+) -> None:
+    dataset = ct_slice()
+
+    async def in_chunks() -> AsyncIterator[bytes]:
+        data = encode(dataset)
+        for start in range(0, len(data), 100):
+            yield data[start : start + 100]
+
+    headers = {"content-type": "application/dicom"}
+    response = await client.post("/studies", content=in_chunks(), headers=headers)
+    assert response.status_code == 200
+    assert (await client.get(url_of(dataset))).status_code == 200
+
+
+async def test_of_another_study_than_the_url_names_only_that_instance_fails(
+    client: httpx.AsyncClient,
+) -> None:
+    right, wrong = ct_slice(), ct_slice()
+    response = await store(client, encode(right), encode(wrong), study=right.StudyInstanceUID)
+    assert response.status_code == 202
+    answer = response.json()
+    (failed,) = values(answer, FAILED)
+    assert values(failed, "00081155") == [wrong.SOPInstanceUID]
+    assert values(failed, "00081150") == [wrong.SOPClassUID]
+    assert values(failed, REASON) == [0xA900]
+    assert wrong.StudyInstanceUID in comment(failed).replace(" ", "")
+    assert len(values(answer, REFERENCED)) == 1
+    assert (await client.get(url_of(wrong))).status_code == 404
+
+
+async def test_nothing_stored_is_a_conflict_with_the_reasons(client: httpx.AsyncClient) -> None:
+    other = new_uid()
+    response = await store(client, encode(ct_slice()), b"no DICOM at all", study=other)
+    assert response.status_code == 409
+    answer = response.json()
+    assert values(answer, FAILED, REASON) == [0xA900]
+    (nameless,) = values(answer, OTHER)
+    assert values(nameless, REASON) == [0xC000]
+    assert len(comment(nameless)) > 20
+    assert REFERENCED not in answer
+
+
+async def test_the_same_again_is_a_success_and_other_content_a_warning(
+    client: httpx.AsyncClient,
+) -> None:
+    dataset = ct_slice()
+    assert (await store(client, encode(dataset))).status_code == 200
+    assert (await store(client, encode(dataset))).status_code == 200
+    dataset.PatientID = "somebody else"
+    response = await store(client, encode(dataset))
+    assert response.status_code == 202
+    assert values(response.json(), REFERENCED, WARNING) == [0xB000]
+    kept = await client.get(url_of(dataset) + "/metadata")
+    assert values(kept.json()[0], "00100020") == ["P-1"]
+
+
+async def test_eight_senders_of_one_instance_make_one_instance(client: httpx.AsyncClient) -> None:
+    dataset = ct_slice()
+    answers = await asyncio.gather(*(store(client, encode(dataset)) for _ in range(8)))
+    assert {answer.status_code for answer in answers} == {200}
+    found = await client.get(f"/instances?SOPInstanceUID={dataset.SOPInstanceUID}")
+    assert len(found.json()) == 1
+
+
+async def test_a_body_that_ends_inside_a_part_keeps_the_parts_before_it(
+    client: httpx.AsyncClient,
+) -> None:
+    first, second = ct_slice(), ct_slice()
+    body = multipart([encode(first), encode(second)])[:-200]
+    response = await client.post("/studies", content=body, headers=STORE_HEADERS)
+    assert response.status_code == 202
+    assert len(values(response.json(), REFERENCED)) == 1
+    assert (await client.get(url_of(second))).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ({"content-type": 'multipart/related; type="application/dicom"'}, b"x", 400),
+        (STORE_HEADERS, b"", 400),
+        (STORE_HEADERS, multipart([]), 400),
+        (STORE_HEADERS, b"--something else\r\n\r\nx", 400),
+        (STORE_HEADERS, multipart([b"x"]).replace(b"Content-Type:", b"Content Type"), 400),
+        ({}, b"x", 415),
+        ({"content-type": "application/json"}, b"{}", 415),
+        ({"content-type": "multipart/form-data; boundary=x"}, b"--x--", 415),
+        ({"content-type": 'multipart/related; type="image/jpeg"; boundary=x'}, b"--x--", 415),
+        (STORE_HEADERS | {"content-encoding": "gzip"}, gzip.compress(bytes(10**7)), 415),
+        (STORE_HEADERS | {"accept": "text/html"}, multipart([b"x"]), 406),
+        (STORE_HEADERS, multipart([b"x"], "image/jpeg"), 409),
+        (STORE_HEADERS, multipart([b"x"], "multipart/mixed; boundary=y"), 409),
+    ],
+)
+async def test_what_is_wrong_with_the_request_is_told_by_its_status(
+    client: httpx.AsyncClient, headers: dict[str, str], body: bytes, status: int
+) -> None:
+    response = await client.post("/studies", content=body, headers=headers)
+    assert response.status_code == status, response.text
+    kinds = {409: "application/dicom+json"}
+    assert response.headers["content-type"] == kinds.get(status, "application/problem+json")
+
+
+async def test_a_part_in_base64_is_refused_and_its_neighbour_stored(
+    client: httpx.AsyncClient,
+) -> None:
+    body = multipart([encode(ct_slice()), encode(ct_slice())])
+    spoilt = body.replace(b"\r\n\r\n", b"\r\nContent-Transfer-Encoding: base64\r\n\r\n", 1)
+    response = await client.post("/studies", content=spoilt, headers=STORE_HEADERS)
+    assert response.status_code == 202
+    assert len(values(response.json(), OTHER)) == 1
+
+
+async def test_carriage_returns_and_delimiters_in_the_pixels_survive(
+    client: httpx.AsyncClient,
+) -> None:
+    nasty = (b"\r\n--\r\n\r\n------=_Part_1.1\r\n" * 20)[:512]
+    dataset = ct_slice(PixelData=nasty)
+    assert (await store(client, encode(dataset))).status_code == 200
+    response = await client.get(url_of(dataset), headers={"accept": "application/dicom"})
+    assert response.content == encode(dataset)
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Small limits, so that the tests reach them."""
+    http = HttpSettings(max_store_bytes=4 * 1024 * 1024, body_timeout_seconds=0.4)
+    return settings.model_copy(update={"http": http})
+
+
+async def test_a_body_that_announces_too_much_is_refused_before_it_is_read(
+    client: httpx.AsyncClient,
+) -> None:
+    async def never() -> AsyncIterator[bytes]:
+        raise AssertionError("the body was read")
+        yield b""
+
+    headers = STORE_HEADERS | {"content-length": str(2**32)}
+    response = await client.post("/studies", content=never(), headers=headers)
+    assert response.status_code == 413
+    assert response.headers["connection"] == "close"
+
+
+async def test_an_endless_body_is_cut_off(client: httpx.AsyncClient) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        yield multipart([b""])[:-20]
+        while True:
+            sent += 65536
+            yield bytes(65536)
+
+    response = await client.post("/studies", content=endless(), headers=STORE_HEADERS)
+    assert response.status_code == 413
+    assert sent < 8 * 1024 * 1024
+
+
+async def test_a_body_that_trickles_is_given_up_and_nothing_of_it_stays(
+    client: httpx.AsyncClient, archive: Archive
+) -> None:
+    dataset = ct_slice(1024, 1024)
+    data = multipart([encode(dataset)])
+
+    async def trickle() -> AsyncIterator[bytes]:
+        yield data[:1_500_000]
+        for byte in data[1_500_000:]:
+            await asyncio.sleep(0.05)
+            yield bytes([byte])
+
+    began = time.monotonic()
+    response = await client.post("/studies", content=trickle(), headers=STORE_HEADERS)
+    assert response.status_code == 408
+    assert time.monotonic() - began < 10
+    objects = archive.settings.data_dir / "objects"
+    assert not [path for path in objects.rglob("*") if path.is_file()]
+
+
+async def test_a_client_that_leaves_takes_its_unfinished_instance_along(
+    client: httpx.AsyncClient, archive: Archive
+) -> None:
+    whole, half = ct_slice(), ct_slice(1024, 1024)
+    body = multipart([encode(whole), encode(half)])
+    messages: list[Message] = [
+        {"type": "http.request", "body": body[:1_800_000], "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        raise AssertionError("nobody is there to be answered")
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/dicom-web/studies",
+        "headers": [(k.encode(), v.encode()) for k, v in STORE_HEADERS.items()],
+        "query_string": b"",
+        "scheme": "http",
+    }
+    await application(archive)(scope, receive, send)
+    assert (await client.get(url_of(half))).status_code == 404
+    await asyncio.to_thread(archive.committer.close)  # what was handed over is committed
+    assert (await client.get(url_of(whole))).status_code == 200
+    objects = archive.settings.data_dir / "objects"
+    assert len([path for path in objects.rglob("*") if path.is_file()]) == 1
+
+
+async def test_a_full_disk_asks_to_come_again(
+    client: httpx.AsyncClient, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> None:
+        raise OutOfResources("no space left for objects")
+
+    monkeypatch.setattr(archive.objects, "check", full)
+    response = await store(client, encode(ct_slice()))
+    assert response.status_code == 503
+    assert int(response.headers["retry-after"]) > 0
+    assert values(response.json(), FAILED, REASON) == [0xA700]
+
+
+async def test_a_hundred_instances_in_one_request_share_their_commits(
+    client: httpx.AsyncClient,
+) -> None:
+    datasets = series(100)
+    response = await store(client, *(encode(dataset) for dataset in datasets))
+    assert response.status_code == 200
+    assert len(values(response.json(), REFERENCED)) == 100
+    found = await client.get(f"/studies?StudyInstanceUID={datasets[0].StudyInstanceUID}")
+    assert values(found.json()[0], "00201208") == [100]
