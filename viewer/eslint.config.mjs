@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 const here = dirname(fileURLToPath(import.meta.url))
 
 const config = defineConfig([
-  globalIgnores(['.next/', 'out/', 'build/', 'ohif/', 'next-env.d.ts', 'lib/openapi.ts']),
+  globalIgnores(['.next/', 'out/', 'build/', 'ohif/', 'next-env.d.ts', 'lib/api-types.ts']),
   ...nextVitals,
   ...nextTypescript,
   {

@@ -1,6 +1,6 @@
 /** The JSON API, as typed calls. Same origin always: the server refuses any other. */
 
-import type { EventPage, Job, Report, Status, StudyDetail, StudyPage } from '@/lib/types'
+import type { EventPage, Job, JobRequest, Report, Status, StudyDetail, StudyPage } from '@/lib/types'
 
 /** An answer that is not a success, in the server's own words (RFC 9457). */
 export class ApiError extends Error {
@@ -42,12 +42,6 @@ export function getReport(sopUid: string, signal?: AbortSignal): Promise<Report>
 
 export function getEvents(since: number, limit: number, signal?: AbortSignal): Promise<EventPage> {
   return request(`/api/events?since=${since}&limit=${limit}`, { signal })
-}
-
-export interface JobRequest {
-  study_instance_uid: string
-  series_instance_uid?: string
-  model?: string
 }
 
 export function startJob(job: JobRequest): Promise<Job> {

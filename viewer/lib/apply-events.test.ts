@@ -34,7 +34,7 @@ describe('events', () => {
     const page: StudyPage = { items: [aStudy({ study_instance_uid: '1.2', analysis: job })], total: 1, sequence: 0 }
     read.mockReset().mockResolvedValue(page)
     client.setQueryData(LIST, page)
-    const detail: StudyDetail = { ...aStudy({ study_instance_uid: '1.2' }), series: [], jobs: [job] }
+    const detail: StudyDetail = { ...aStudy({ study_instance_uid: '1.2' }), series: [], jobs: [job], sequence: 0 }
     client.setQueryData(keys.study('1.2'), detail)
     unsubscribe = new QueryObserver(client, { queryKey: LIST, queryFn: read }).subscribe(() => {})
   })

@@ -5,7 +5,7 @@ import type { Job, StudyDetail } from '@/lib/types'
 
 /** What a model found: the segmentation over the image, and the measurements. */
 export function JobResult({ job, study }: { job: Job; study: StudyDetail }) {
-  const seg = job.results?.seg ?? null
+  const seg = job.results.seg
   const series = study.series.find((item) => item.series_instance_uid === seg?.series_instance_uid)
   return (
     <div className="flex flex-col gap-4 border-t border-line p-3 lg:flex-row">

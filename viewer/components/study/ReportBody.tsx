@@ -42,7 +42,7 @@ function Measurements({ measurements }: { measurements: ReportMeasurement[] }) {
             <td className={CELL}>{displayText(measurement.group)}</td>
             <td className={CELL}>{displayText(measurement.name)}</td>
             <td className={clsx(CELL, 'text-right font-medium whitespace-nowrap tabular-nums')}>
-              {formatValue(measurement.value)}{' '}
+              {formatValue(measurement.value ?? '')}{' '}
               <span className="font-normal text-soft">{formatUnit(measurement.unit)}</span>
             </td>
             <td className={clsx(CELL, 'text-soft')}>{displayText(measurement.method)}</td>

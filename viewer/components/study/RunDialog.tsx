@@ -73,7 +73,7 @@ export function RunDialog({ study, seriesUid, models, onClose }: RunDialogProps)
 }
 
 function seriesOption(series: Series) {
-  const number = series.series_number === null ? '' : `#${series.series_number} `
+  const number = series.series_number ? `#${displayText(series.series_number)} ` : ''
   return {
     value: series.series_instance_uid,
     title: `${number}${displayText(series.series_description) || '(no description)'}`,

@@ -20,7 +20,7 @@ export function SeriesCard({ series, jobs }: { series: Series; jobs: Job[] }) {
       <div className="min-w-0 flex-1">
         <p className="flex items-center gap-1.5">
           <ModalityChip modality={displayText(series.modality) || '?'} />
-          {series.series_number !== null && <span className="text-2xs text-faint">#{series.series_number}</span>}
+          {series.series_number && <span className="text-2xs text-faint">#{displayText(series.series_number)}</span>}
           {series.job_id && <span className="text-2xs font-medium text-warn">AI</span>}
         </p>
         <p className="mt-0.5 line-clamp-2 leading-tight font-medium wrap-anywhere">

@@ -24,6 +24,6 @@ export function SeriesRail({ study }: { study: StudyDetail }) {
 
 function byOriginThenNumber(a: Series, b: Series): number {
   const made = Number(a.job_id !== null) - Number(b.job_id !== null)
-  const number = (a.series_number ?? Infinity) - (b.series_number ?? Infinity)
+  const number = a.series_number.localeCompare(b.series_number, 'en', { numeric: true })
   return made || number || a.series_instance_uid.localeCompare(b.series_instance_uid)
 }
