@@ -67,7 +67,7 @@ class Collector:
     def place(self, level: Level, kind: Kind, tag: int, start: int, length: int) -> bool:
         """Place an element of defined length; True where its value was stepped over."""
         if 0 < length <= kind.inline and tag < PIXEL_GROUP:
-            self._place_inline(level, kind, tag, start, length)
+            self.place_inline(level, kind, tag, start, length)
             return False
         if length and kind.vr in AMBIGUOUS:
             level.members[KEYS[tag]] = None  # keeps its place among the others
@@ -81,10 +81,11 @@ class Collector:
             self._place_by_uri(level, kind.vr, tag, start, length)
             return True
         else:
-            self._place_inline(level, kind, tag, start, length)
+            self.place_inline(level, kind, tag, start, length)
         return False
 
-    def _place_inline(self, level: Level, kind: Kind, tag: int, start: int, length: int) -> None:
+    def place_inline(self, level: Level, kind: Kind, tag: int, start: int, length: int) -> None:
+        """Convert a value and place it."""
         raw = self.view[start : start + length].tobytes()
         try:
             value = kind.convert(raw, level.decode, self.order)

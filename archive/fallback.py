@@ -46,7 +46,9 @@ def read_tolerantly(
     except HounsfieldError:
         raise
     except Exception as error:  # there is no list of what pydicom raises on damaged bytes
-        raise CannotUnderstand(f"the data set cannot be read: {type(error).__name__}") from error
+        raise CannotUnderstand(
+            f"the data set is cut short or damaged ({type(error).__name__})"
+        ) from error
 
 
 class TolerantReader(Collector):
@@ -69,6 +71,8 @@ class TolerantReader(Collector):
                 self._element(level, element, 0)
             position = file.tell()
             if position + 8 > len(self.view):
+                if any(self.view[position:]):
+                    raise CannotUnderstand("the data set ends inside an element: cut short")
                 break
             if self._tag_at(position) in PIXEL_DATA:
                 file.seek(self._pixels(level, position))

@@ -21,6 +21,13 @@ from hounsfield.archive.fragments import (
     SEQUENCE_END,
     walk_fragments,
 )
+from hounsfield.archive.oddities import (
+    FIRST_KEY,
+    drop_file_meta,
+    looks_explicit,
+    skip_group_length,
+    step_over,
+)
 from hounsfield.archive.scanned import (
     DEFAULT_LIMITS,
     UNDEFINED,
@@ -30,19 +37,16 @@ from hounsfield.archive.scanned import (
     beyond_end,
     tag_text,
 )
-from hounsfield.archive.vr import EXPLICIT, EXPLICIT_UN, IMPLICIT, Kind, implicit_kind
+from hounsfield.archive.vr import EXPLICIT, EXPLICIT_UN, IMPLICIT, Kind, implicit_kind, private_kind
 
 _EXPLICIT = {order: Struct(order + "HH2sH").unpack_from for order in "<>"}
 _IMPLICIT = {order: Struct(order + "HHI").unpack_from for order in "<>"}
 _LENGTH = {order: Struct(order + "I").unpack_from for order in "<>"}
-_FIRST_KEY = "00030000"
-_DELIMITERS = (ITEM, ITEM_END, SEQUENCE_END)
 _HEAD_BYTES = 32 * 1024
 """Copied once, for bytes are quicker to slice than a view; most headers fit in."""
 _LARGEST_UN = 0xFFFF
 """A longer UN is one because its VR could not carry the length (PS3.5 6.2.2)."""
 _ITEMS_KEPT = 64
-_LARGEST_PADDING = 1024 * 1024
 
 
 def scan(
@@ -55,7 +59,7 @@ def scan(
     try:
         scanner.read(start, level)
     except StructError as error:
-        raise CannotUnderstand("the data set ends inside an element: cut short") from error
+        raise Unusual("the data set ends inside an element") from error
     scanner.settle(level, None)
     scanner.scanned.members = level.members
     return scanner.scanned
@@ -94,7 +98,7 @@ class Scanner(Collector):
                     if group == 0xFFFE:
                         if level.undefined:
                             break
-                        pos = self._stray(tag, pos, end)
+                        pos = step_over(view, tag, pos, end, order)
                         continue
                     kind = implicit_kind(tag, members)
                 vr, _, limit, convert, empty, _, field = kind
@@ -106,7 +110,7 @@ class Scanner(Collector):
                 if kind is None:
                     if group == 0xFFFE and level.undefined:
                         break
-                    pos = self._stray(tag, pos, end)
+                    pos = step_over(view, tag, pos, end, order)
                     continue
                 vr, long, limit, convert, empty, _, field = kind
                 if long:
@@ -144,18 +148,19 @@ class Scanner(Collector):
             in_order = sorted(members.items())
             members.clear()
             members.update(in_order)
-        if next(iter(members), _FIRST_KEY) < _FIRST_KEY:
-            self._drop_file_meta(members)
+        if next(iter(members), FIRST_KEY) < FIRST_KEY:
+            drop_file_meta(members)
         return self._close(pos, level)
 
     def _special(self, level: Level, kind: Kind, tag: int, start: int, length: int) -> int:
         """What is not converted on the spot: sequences, large values, pixel data, explicit UN."""
         if not tag & 0xFFFF:
-            return self._skip(tag, start, length, level.end)
+            return skip_group_length(self.view, tag, start, length, level.end, self.order)
         implicit = level.implicit
         if kind is EXPLICIT_UN and length < _LARGEST_UN:
-            kind = implicit_kind(tag, level.members)
-            implicit = kind.vr == "SQ" and not self._looks_explicit(start + 8)
+            find = private_kind if tag & 0x10000 else implicit_kind
+            kind = find(tag, level.members)
+            implicit = kind.vr == "SQ" and not looks_explicit(self.view, start + 8)
         if kind.vr == "SQ":
             return self._sequence(level, tag, start, length, implicit)
         if length == UNDEFINED:
@@ -163,7 +168,9 @@ class Scanner(Collector):
         stop = start + length
         if stop > level.end:
             raise beyond_end(tag, length)
-        if self.place(level, kind, tag, start, length):
+        if 0 < length <= kind.inline and tag < PIXEL_GROUP:
+            self.place_inline(level, kind, tag, start, length)
+        elif self.place(level, kind, tag, start, length):
             self.inline_end += length
         return stop
 
@@ -225,31 +232,6 @@ class Scanner(Collector):
             return pos
         group, element, _ = ITEM_HEADER[self.order](self.view, pos)
         return pos + 8 if group << 16 | element == ITEM_END else pos
-
-    def _stray(self, tag: int, pos: int, end: int) -> int:
-        """Delimiters that delimit nothing, and padding with zeros, are stepped over."""
-        length = _LENGTH[self.order](self.view, pos + 4)[0]
-        if tag in _DELIMITERS and not length:
-            return pos + 8
-        if not tag and end - pos <= _LARGEST_PADDING and not any(self.view[pos:end]):
-            return end
-        raise Unusual(f"{tag_text(tag)} without a value representation")
-
-    def _skip(self, tag: int, start: int, length: int, end: int) -> int:
-        """Group lengths are no metadata (PS3.18 F.2.2)."""
-        if not tag and not length:
-            return self._stray(tag, start - 8, end)
-        if length == UNDEFINED or start + length > end:
-            raise beyond_end(tag, length)
-        return start + length
-
-    def _drop_file_meta(self, members: Members) -> None:
-        """Command and File Meta elements are no metadata (PS3.18 F.2.2)."""
-        for key in [key for key in members if key < _FIRST_KEY and key[:4] != "0001"]:
-            del members[key]
-
-    def _looks_explicit(self, pos: int) -> bool:
-        return self.view[pos + 4 : pos + 6].tobytes() in EXPLICIT
 
     def _beyond_head(self, tag: int, start: int, stop: int, end: int) -> bytes:
         if stop > end:

@@ -84,7 +84,7 @@ def implicit_kind(tag: int, members: Members) -> Kind:
         return kind
     if not tag & 0xFFFF:
         return MAY_BE_GROUP_LENGTH
-    return _private_kind(tag, members) if tag & 0x10000 else _repeating_kind(tag)
+    return private_kind(tag, members) if tag & 0x10000 else _repeating_kind(tag)
 
 
 @lru_cache(maxsize=4096)
@@ -96,12 +96,16 @@ def _repeating_kind(tag: int) -> Kind:
     return KINDS.get(vr) or AMBIGUOUS.get(vr, KINDS["UN"])
 
 
-def _private_kind(tag: int, members: Members) -> Kind:
+def private_kind(tag: int, members: Members) -> Kind:
+    """VR of a private element, by its creator (PS3.5 7.8.1)."""
     element = tag & 0xFFFF
-    if 0x10 <= element <= 0xFF:
-        return KINDS["LO"]
-    values = values_of(members, KEYS[tag & 0xFFFF0000 | element >> 8])
-    return _known_private_kind(tag, str(values[0])) if values else KINDS["UN"]
+    if element <= 0xFF:
+        return KINDS["LO"] if element >= 0x10 else KINDS["UN"]
+    try:
+        creator = members[KEYS[tag & 0xFFFF0000 | element >> 8]]["Value"][0]
+        return _known_private_kind(tag, creator)
+    except (LookupError, TypeError):  # no creator, or one that is not a text
+        return KINDS["UN"]
 
 
 @lru_cache(maxsize=4096)
