@@ -15,6 +15,7 @@ from hounsfield.db.repositories.analysis import SeriesState
 from hounsfield.inference.decisions import Verdict, covers, judge, queue_job, record, replace
 from hounsfield.inference.default_rules import DEFAULT_RULES
 from hounsfield.inference.models import check_models
+from hounsfield.inference.standby import StandbyKeeper
 
 if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive
@@ -30,9 +31,10 @@ SHORTEST_WAIT_SECONDS = 0.02
 class Arrivals(threading.Thread):
     """Waits for the next series that is due, and decides on it. Any number may run at once."""
 
-    def __init__(self, archive: "Archive") -> None:
+    def __init__(self, archive: "Archive", keeper: StandbyKeeper | None = None) -> None:
         super().__init__(name="arrivals", daemon=True)
         self._archive = archive
+        self._keeper = keeper
         self._ended = threading.Event()
 
     def stop(self) -> None:
@@ -58,6 +60,8 @@ class Arrivals(threading.Thread):
     def _seconds_to_next(self) -> float:
         with self._archive.database.transaction() as connection:
             wait = seconds_to_next(connection)
+            if self._keeper is not None:
+                self._keeper.look(connection) if wait is not None else self._keeper.adjust()
         return POLL_SECONDS if wait is None else min(wait, POLL_SECONDS)
 
 

@@ -19,7 +19,8 @@ from hounsfield.inference.follower import Follower
 from hounsfield.inference.job_view import announce
 from hounsfield.inference.models import model
 from hounsfield.inference.publish import Fenced, insist, publish_result
-from hounsfield.inference.runner import AnalysisRequest, AnalysisResult, Limits, Run
+from hounsfield.inference.runner import AnalysisRequest, Run, Standby
+from hounsfield.inference.standby import StandbyKeeper, run_limits, runs_folder
 
 if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive
@@ -30,7 +31,6 @@ MOST_ATTEMPTS = 3
 MOST_STARTS = 20
 """Deaths of the worker are not the model's failures, but a job that kills workers must end."""
 SLOWER_EACH_TIME = 3.0
-RUNS = "runs"
 BY_A_PERSON = "Canceled by a person."
 INTERNAL = "An internal error ended the analysis ({error}); the log has the details."
 
@@ -43,14 +43,20 @@ class TryAgain(Exception):
         self.after_seconds = after_seconds
 
 
-def analyse(archive: "Archive", job_id: uuid.UUID, is_shutting_down: Callable[[], bool]) -> None:
+def analyse(
+    archive: "Archive",
+    job_id: uuid.UUID,
+    is_shutting_down: Callable[[], bool],
+    keeper: StandbyKeeper,
+) -> None:
     """Run a job that the queue has given out. Raises TryAgain where it has to come back."""
     job = insist(lambda: archive.database.run(lambda connection: _begin(connection, job_id)))
     if job is None:
         return
     follower = Follower(archive, job, is_shutting_down)
     try:
-        _run_and_publish(archive, job, follower)
+        with keeper.for_run() as standby:
+            _run_and_publish(archive, job, follower, standby)
     except Cancelled:
         _interrupted(archive, job, follower)
     except Fenced:
@@ -100,38 +106,40 @@ def _what_will_run(connection: Connection, job: JobRow) -> dict[str, Any]:
     }
 
 
-def _run_and_publish(archive: "Archive", job: JobRow, follower: Follower) -> None:
-    runs = archive.settings.data_dir / RUNS
+def _run_and_publish(
+    archive: "Archive", job: JobRow, follower: Follower, standby: Standby | None
+) -> None:
+    runs = runs_folder(archive.settings)
     for left_over in runs.glob(f"{job.id}.*"):
         shutil.rmtree(left_over, ignore_errors=True)
     folder = runs / f"{job.id}.{job.fencing_token}"
     try:
-        publish_result(archive, job, _run(archive, job, follower, folder))
+        instances = find_instances_sync(archive, job.study_instance_uid, job.series_instance_uid)
+        run = Run(_request(archive, job, instances, folder), standby)
+        try:
+            _verify(archive, instances, follower)
+            result = run.wait(follower.on_progress, follower.is_cancelled)
+        finally:
+            run.kill()
+        publish_result(archive, job, result)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(archive: "Archive", job: JobRow, follower: Follower, folder: Path) -> AnalysisResult:
-    instances = find_instances_sync(archive, job.study_instance_uid, job.series_instance_uid)
-    limits = archive.settings.inference
-    run = Run(
-        AnalysisRequest(
-            model=job.model_name,
-            instance_paths=tuple(archive.objects.path(item.object_key) for item in instances),
-            results=job.results,
-            work_dir=folder.resolve(),
-            limits=Limits(limits.time_limit_seconds, limits.memory_limit_bytes, limits.threads),
-        )
+def _request(
+    archive: "Archive", job: JobRow, instances: list[StoredInstance], folder: Path
+) -> AnalysisRequest:
+    return AnalysisRequest(
+        model=job.model_name,
+        instance_paths=tuple(archive.objects.path(item.object_key) for item in instances),
+        results=job.results,
+        work_dir=folder,
+        limits=run_limits(archive.settings),
     )
-    try:
-        _verify(archive, instances, follower)
-        return run.wait(follower.on_progress, follower.is_cancelled)
-    finally:
-        run.kill()
 
 
 def _verify(archive: "Archive", instances: list[StoredInstance], follower: Follower) -> None:
-    """While the child starts: nothing is said of images that are not the ones received."""
+    """While the child reads: nothing is said of images that are not the ones received."""
     for instance in instances:
         verify(archive, instance)
         if follower.is_cancelled():

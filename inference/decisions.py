@@ -17,7 +17,7 @@ from hounsfield.inference.bundle import Bundle
 from hounsfield.inference.default_rules import DEFAULT_RULES
 from hounsfield.inference.errors import MissingSlices
 from hounsfield.inference.job_view import announce
-from hounsfield.inference.models import model
+from hounsfield.inference.models import can_run, model
 from hounsfield.inference.rules import decide
 from hounsfield.inference.series import attributes_of, check_geometry, parse
 from hounsfield.inference.uids import allocate_results
@@ -64,6 +64,12 @@ def judge(archive: "Archive", connection: Connection, series: SeriesState) -> Ve
     except CannotAnalyse as error:
         return Verdict(bundle, error.message, failed=True, waits=isinstance(error, MissingSlices))
     return Verdict(bundle)
+
+
+def is_expected(kept: bytes) -> bool:
+    """True where a rule would pick the series of this instance, and its model can run here."""
+    decision = decide(attributes_of(parse(kept)), DEFAULT_RULES, is_own_result=False)
+    return decision.rule is not None and can_run(decision.rule.model)
 
 
 def check_amount(series: SeriesState, bundle: Bundle) -> None:

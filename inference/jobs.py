@@ -15,6 +15,7 @@ from procrastinate.worker import Worker
 
 from hounsfield.db.repositories import queue
 from hounsfield.inference import attempt
+from hounsfield.inference.standby import StandbyKeeper
 
 if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive
@@ -52,21 +53,21 @@ class _Worker(Worker):
         await asyncio.Event().wait()
 
 
-def make_app(archive: "Archive") -> App:
+def make_app(archive: "Archive", keeper: StandbyKeeper) -> App:
     """The queue on the archive's database."""
     connector = PsycopgConnector(conninfo=archive.database.url, min_size=1, max_size=CONNECTIONS)
     app = App(connector=connector)
 
     @app.task(name=queue.TASK, queue=queue.QUEUE, retry=_Again(), pass_context=True)
     def analyse(context: JobContext, job_id: str) -> None:
-        attempt.analyse(archive, uuid.UUID(job_id), context.should_abort)
+        attempt.analyse(archive, uuid.UUID(job_id), context.should_abort, keeper)
 
     return app
 
 
-async def work(archive: "Archive", stop: asyncio.Event) -> None:
+async def work(archive: "Archive", keeper: StandbyKeeper, stop: asyncio.Event) -> None:
     """Run jobs, one at a time, until ``stop``; raises when the database goes away."""
-    app = make_app(archive)
+    app = make_app(archive, keeper)
     async with app.open_async():
         worker = _Worker(
             app,

@@ -37,6 +37,11 @@ def model(name: str) -> Bundle:
     return found
 
 
+def can_run(name: str) -> bool:
+    """True where the model is installed here, and is the registered one."""
+    return isinstance(_checked(name), Bundle)
+
+
 def check_models(names: Iterable[str]) -> None:
     """Check them now, and not while a person waits for the first series."""
     for name in names:

@@ -20,6 +20,7 @@ from hounsfield.archive.events import Sequencer
 from hounsfield.db.repositories import queue
 from hounsfield.inference.arrivals import Arrivals
 from hounsfield.inference.jobs import SILENT_SECONDS, work
+from hounsfield.inference.standby import StandbyKeeper
 
 if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive
@@ -39,16 +40,19 @@ def run_worker(archive: "Archive") -> None:
 
 async def serve(archive: "Archive", stop: asyncio.Event) -> None:
     """The same, until ``stop``."""
-    threads = (Sequencer(archive), Arrivals(archive))
+    keeper = StandbyKeeper(archive)
+    threads = (Sequencer(archive), Arrivals(archive, keeper))
     for thread in threads:
         thread.start()
     try:
         await asyncio.gather(
-            _keep_on(lambda: work(archive, stop), stop), _keep_on(lambda: _upkeep(archive), stop)
+            _keep_on(lambda: work(archive, keeper, stop), stop),
+            _keep_on(lambda: _upkeep(archive), stop),
         )
     finally:
         for thread in reversed(threads):
             await asyncio.to_thread(thread.stop)
+        keeper.close()
 
 
 async def _serve_until_signal(archive: "Archive") -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import BigInteger, ColumnElement, Connection, cast, func, select, text
 
 from hounsfield.db.repositories.retrieve import kept_metadata
-from hounsfield.db.tables import Instance, Series, Study
+from hounsfield.db.tables import Instance, Series, Settling, Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,12 @@ def conflict_of(connection: Connection, study_uid: str) -> str | None:
     """Why no model may run on this study; None where one may."""
     statement = select(Study.conflict).where(Study.study_instance_uid == study_uid)
     return connection.execute(statement).scalar_one_or_none()
+
+
+def settling_series(connection: Connection) -> list[tuple[int, str, str]]:
+    """Series that may still grow: key, study and series UID."""
+    columns = (Settling.series_pk, Settling.study_instance_uid, Settling.series_instance_uid)
+    return [(pk, study, series) for pk, study, series in connection.execute(select(*columns))]
 
 
 def events_wait(connection: Connection, series_pk: int) -> bool:
