@@ -54,6 +54,7 @@ class Listener:
         self._retiring: deque[tuple[socket.socket, str]] = deque()
         self._scratch = memoryview(bytearray(SCRATCH_BYTES))
         self._stopped = False
+        self._closed = False
         self.port: int = self._socket.getsockname()[1]
 
     def run(self) -> None:
@@ -79,7 +80,7 @@ class Listener:
         """Take a socket on which all is said, until its peer has closed. From any thread."""
         self._retiring.append((sock, host))
         self._wake()
-        if self._stopped:
+        if self._closed:
             sock.close()
 
     def _wake(self) -> None:
@@ -180,6 +181,7 @@ class Listener:
         visitor.socket.close()
 
     def _close(self) -> None:
+        self._closed = True  # what is retired from now on is closed there
         for visitor in self._visitors:
             self._dismiss(visitor)
         for sock, _ in self._retiring:

@@ -133,8 +133,12 @@ class Peer:
         self.send(pdu(DATA, pdv(context_id, 3, command)))
 
     def data(self, context_id: int, data: bytes, *, last: bool = True) -> None:
-        """Send a fragment of a data set."""
-        self.send(pdu(DATA, pdv(context_id, 2 if last else 0, data)))
+        """Send a part of a data set, a fragment a PDU."""
+        step = 128 * 1024
+        for offset in range(0, max(1, len(data)), step):
+            is_last = last and offset + step >= len(data)
+            fragment = data[offset : offset + step]
+            self.send(pdu(DATA, pdv(context_id, 2 if is_last else 0, fragment)))
 
     def response(self) -> dict[int, bytes]:
         """The elements of the next response, from however many PDUs."""

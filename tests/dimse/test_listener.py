@@ -28,6 +28,7 @@ from dimse_peer import (
     us,
 )
 
+from hounsfield.archive.archive import Archive
 from hounsfield.conf.settings import DimseSettings
 from hounsfield.dimse.service import DimseService
 
@@ -163,7 +164,7 @@ def test_half_open_connections_shut_nobody_out_and_are_closed(port: int, source:
         assert peer.echo() == 0
         assert time.monotonic() - began < 1
         peer.release()
-    assert not associations()
+    assert eventually(lambda: not associations())
     for silent in crowd:
         assert silent.read()[0] == 0
     assert time.monotonic() - began < ARTIM + 1
@@ -334,14 +335,19 @@ def test_an_operation_that_is_not_performed_is_answered_and_the_association_goes
 
 
 def test_stop_aborts_who_is_idle_at_once_and_who_stalls_after_the_grace(
-    service: DimseService,
+    service: DimseService, archive: Archive
 ) -> None:
+    objects = archive.settings.data_dir / "objects"
+
+    def has_begun() -> bool:
+        return any(path.is_file() for path in objects.rglob("*"))
+
     with Peer(service.port) as idle, Peer(service.port) as stalled:
         idle.associate()
         stalled.associate()
         stalled.command(3, store_rq("1.2"))
-        stalled.data(3, b"begun", last=False)
-        assert eventually(lambda: len(associations()) == 2)
+        stalled.data(3, bytes(2 * MIB), last=False)
+        assert eventually(has_begun)
         began = time.monotonic()
         stopping = threading.Thread(target=service.stop, args=(1.0,))
         stopping.start()
@@ -350,5 +356,6 @@ def test_stop_aborts_who_is_idle_at_once_and_who_stalls_after_the_grace(
         assert stalled.read()[0] in (ABORT, 0)
         assert 0.9 < time.monotonic() - began < 2
         stopping.join()
+        assert not has_begun()
         with pytest.raises(ConnectionRefusedError):
             Peer(service.port)

@@ -1,6 +1,7 @@
 """Which contexts are accepted, in which transfer syntax, and which associations are refused."""
 
 import struct
+from typing import Any
 
 import pytest
 from dimse_peer import CT, EXPLICIT, IMPLICIT, VERIFICATION, Context, associate_rq, item
@@ -34,12 +35,12 @@ def answer_to(request: bytes) -> A_ASSOCIATE:
     return accept.to_primitive()
 
 
-def results(*contexts: Context, user_items: bytes = b"") -> dict[int, int]:
+def results(*contexts: Context, user_items: bytes = b"") -> dict[int | None, int | None]:
     answer = answer_to(associate_rq(contexts, user_items=user_items))
     return {c.context_id: c.result for c in answer.presentation_context_definition_results_list}
 
 
-def user_information(kind: str, user_items: bytes) -> list[object]:
+def user_information(kind: str, user_items: bytes) -> list[Any]:
     answer = answer_to(associate_rq([(1, CT, [EXPLICIT])], user_items=user_items))
     return [item for item in answer.user_information if type(item).__name__ == kind]
 
