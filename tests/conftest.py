@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
+from hounsfield.archive.archive import Archive
 from hounsfield.conf.settings import DatabaseSettings, Settings
 from hounsfield.db.embedded import EmbeddedPostgres
 from hounsfield.db.schema import upgrade
@@ -94,7 +95,7 @@ def settings(tmp_path: Path, database_url: str) -> Settings:
 
 
 @pytest.fixture
-def archive(settings: Settings) -> Iterator["Archive"]:
+def archive(settings: Settings) -> Iterator[Archive]:
     """The archive of one test, on the real database and the real local store."""
     from hounsfield.archive.archive import Archive
 

@@ -26,7 +26,7 @@ class _Server(uvicorn.Server):
 
 
 def run(settings: Settings, ready: Ready, listener: socket.socket) -> None:
-    """Serve on ``listener`` until a signal; open requests have three seconds to end."""
+    """Serve on ``listener`` until a signal; what is open gets a few seconds to end."""
     for number in (signal.SIGINT, signal.SIGTERM):
         # Before uvicorn takes the signals; and it raises them again when it has ended.
         signal.signal(number, lambda *_: sys.exit(0))
