@@ -4,7 +4,18 @@ import contextlib
 from typing import Any
 
 import pytest
-from dimse_peer import CT, associate_rq, command_set, echo_rq, elements, store_rq, us
+from dimse_peer import (
+    CT,
+    IMPLICIT,
+    VERIFICATION,
+    associate_rq,
+    command_set,
+    echo_rq,
+    elements,
+    pdv,
+    store_rq,
+    us,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pynetdicom.dimse_messages import C_STORE_RSP
@@ -13,8 +24,11 @@ from pynetdicom.pdu import A_ASSOCIATE_RQ, P_DATA_TF
 from hounsfield.archive import errors
 from hounsfield.dimse.associate import decode_request as decode_associate
 from hounsfield.dimse.command import decode_request, encode_response
+from hounsfield.dimse.messages import Messages
+from hounsfield.dimse.negotiation import AcceptedContext
 from hounsfield.dimse.pdu import ProtocolError, command_pdus
 from hounsfield.dimse.status import COMMENT_LENGTH, Status, comment, status_of
+from hounsfield.dimse.verification import Echo
 
 UIDS = st.from_regex(r"1(\.(0|[1-9][0-9]{0,6})){1,6}", fullmatch=True)
 CONTEXTS = st.lists(
@@ -136,3 +150,12 @@ def test_every_error_has_its_status(error: Exception, code: int) -> None:
 
 def test_the_status_of_an_unexpected_error_does_not_tell_its_text() -> None:
     assert "/secret/path" not in status_of(FileNotFoundError("/secret/path")).comment
+
+
+@given(st.binary(max_size=200) | st.binary(max_size=60).map(lambda data: pdv(1, 3, data)))
+def test_any_bytes_as_presentation_data_values_are_taken_or_refused(data: bytes) -> None:
+    context = AcceptedContext(1, VERIFICATION, IMPLICIT)
+    messages = Messages({1: context}, Echo, lambda request, context, status: None)
+    with contextlib.suppress(ProtocolError):
+        messages.take(memoryview(data))
+        messages.take(memoryview(data))
