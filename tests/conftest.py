@@ -6,7 +6,6 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -17,9 +16,6 @@ from hounsfield.archive.archive import Archive
 from hounsfield.conf.settings import DatabaseSettings, Settings
 from hounsfield.db.embedded import EmbeddedPostgres
 from hounsfield.db.schema import upgrade
-
-if TYPE_CHECKING:
-    from hounsfield.archive.archive import Archive
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -97,8 +93,6 @@ def settings(tmp_path: Path, database_url: str) -> Settings:
 @pytest.fixture
 def archive(settings: Settings) -> Iterator[Archive]:
     """The archive of one test, on the real database and the real local store."""
-    from hounsfield.archive.archive import Archive
-
     archive = Archive(settings)
     yield archive
     archive.close()
