@@ -38,6 +38,11 @@ class HttpSettings(_Section):
         ("127.0.0.1", "localhost", "[::1]"),
         description="names under which a request may reach us; any other Host is refused",
     )
+    trusted_origins: tuple[str, ...] = Field(
+        (),
+        description="other origins whose pages may use us through a proxy of theirs, such as "
+        "http://localhost:3000 of a front end in development",
+    )
     max_store_bytes: int = Field(
         16 * 1024 * MIB, ge=MIB, description="largest body of one STOW-RS request"
     )

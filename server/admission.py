@@ -48,15 +48,16 @@ class Stranger(RequestError):
 class Admission:
     """The rules, for the names under which this server may be reached."""
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[str], trusted_origins: Iterable[str] = ()) -> None:
         self._names = frozenset(name.lower().encode("idna") for name in names)
+        self._trusted = frozenset(origin.lower().encode() for origin in trusted_origins)
 
     @classmethod
     def of(cls, settings: HttpSettings) -> "Admission":
         """The configured names, and the address that we listen on."""
         host = settings.host
         literal = f"[{host}]" if ":" in host and not host.startswith("[") else host
-        return cls((*settings.allowed_hosts, literal))
+        return cls((*settings.allowed_hosts, literal), settings.trusted_origins)
 
     def check(self, scope: Scope) -> Head:
         """What was looked at of the head. Raises RequestError with what to answer."""
@@ -68,8 +69,8 @@ class Admission:
                 "add it to HOUNSFIELD_HTTP__ALLOWED_HOSTS.",
                 CLOSE,
             )
-        origin = head.get(b"origin")
-        if origin is not None and not _is_origin_of(origin.lower(), host):
+        origin = head.get(b"origin", b"").lower()
+        if b"origin" in head and origin not in self._trusted and not _is_origin_of(origin, host):
             raise Stranger("A page of another origin may not use this server.", CLOSE)
         if head.get(b"sec-fetch-site") not in OURS and not _is_followed_link(scope, head):
             raise Stranger("A page of another site may not use this server.", CLOSE)

@@ -7,14 +7,13 @@ the database, a few at a time.
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import orjson
 import psycopg
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from hounsfield.archive.events import EventPage, FeedEvent, listen, read_events
 
@@ -60,38 +59,35 @@ class LiveFeed:
                 self._started.set()
                 async for page in listen(self._archive, since):
                     self.publish(page)
-            except (DBAPIError, psycopg.Error, OSError) as error:
+            except (SQLAlchemyError, psycopg.Error, OSError) as error:
                 log.warning("live.database_lost", error=type(error).__name__)
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def started(self, seconds: float) -> bool:
         """Whether the feed has been read; waits for it."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._started.wait(), seconds)
-        return self._started.is_set()
+        return await _within(seconds, self._started)
 
     def publish(self, page: EventPage) -> None:
         """Take in new events and wake the clients."""
-        if page.reset and page.last_sequence < self.last:
-            self.restarts += 1
         if page.reset:
             self._lines.clear()
+        if page.reset and page.last_sequence < self.last:
+            self.restarts += 1
+            self.last = 0
         self._lines += map(_line, page.events)
         if len(self._lines) > 2 * self._kept:
             del self._lines[: -self._kept]
-        self.last = page.events[-1].sequence if page.events else page.last_sequence
+        newest = page.events[-1].sequence if page.events else page.last_sequence
+        self.last = max(self.last, newest)
         self._changed.set()
         self._changed = asyncio.Event()
 
     async def changed(self, seconds: float) -> bool:
         """Wait for news; False where none came in time."""
-        changed = self._changed
-        with suppress(TimeoutError):
-            await asyncio.wait_for(changed.wait(), seconds)
-        return changed.is_set()
+        return await _within(seconds, self._changed)
 
-    async def after(self, sequence: int) -> Sequence[Line]:
-        """The next events, a page at the most; none where the client has seen them all."""
+    async def after(self, sequence: int) -> Sequence[Line] | None:
+        """The next events, a page at the most; None where some of them are no longer kept."""
         if sequence >= self.last:
             return ()
         if self._lines and sequence >= self._lines[0].sequence - 1:
@@ -107,10 +103,10 @@ class LiveFeed:
             page = await read_events(self._archive, sequence, 1)
         return not page.reset
 
-    async def _read(self, sequence: int) -> Sequence[Line]:
+    async def _read(self, sequence: int) -> Sequence[Line] | None:
         async with self._readers:
             page = await read_events(self._archive, sequence, PAGE)
-        return [_line(event) for event in page.events]
+        return None if page.reset else [_line(event) for event in page.events]
 
     async def _begin(self) -> int:
         """Where to start, so that clients of the process before us find what they missed."""
@@ -121,3 +117,11 @@ class LiveFeed:
 
 def _line(event: FeedEvent) -> Line:
     return Line(event.sequence, orjson.dumps(event.as_json()).decode())
+
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import orjson
 import structlog
 from fastapi import APIRouter, Query, WebSocket
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.websockets import WebSocketDisconnect
 
 from hounsfield.server.feed import LiveFeed
@@ -83,7 +83,7 @@ class Client:
             return
         except TimeoutError:
             log.info("live.dropped", seen=self._seen)
-        except DBAPIError:
+        except SQLAlchemyError:
             with suppress(WebSocketDisconnect, RuntimeError):
                 await self._websocket.close(TRY_AGAIN_LATER)
 
@@ -101,9 +101,10 @@ class Client:
         await self._say({"type": "reset", "sequence": self._seen})
 
     async def _send_next(self) -> None:
-        if self._restarts != self._feed.restarts:
-            await self._reset()
         lines = await self._feed.after(self._seen)
+        if lines is None or self._restarts != self._feed.restarts:
+            await self._reset()
+            return
         for line in lines:
             await self._send(line.text)
             self._seen = line.sequence

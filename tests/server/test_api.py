@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import pytest
 from factories import ct_slice, encode, new_uid, series
 from jsonschema import Draft202012Validator
 from psycopg.types.json import Jsonb
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from hounsfield.archive.archive import Archive
+from hounsfield.archive.errors import CannotUnderstand, TooLarge
 from hounsfield.archive.ingest import store_bytes
+from hounsfield.archive.structured_report import read_report
 from hounsfield.archive.types import Source
 
 SOURCE = Source("IMPORT")
@@ -267,16 +271,40 @@ def _closed(components: Any) -> Any:
 async def test_a_report_is_read_as_numbers_and_lines(
     archive: Archive, client: httpx.AsyncClient, shared_data: Path
 ) -> None:
-    found = sorted(shared_data.glob("sr/**/*.dcm"))
-    assert found
-    read = 0
-    for path in found:
-        result = store_bytes(archive, SOURCE, path.read_bytes())
-        answer = await client.get(f"/api/instances/{result.sop_instance_uid}/report")
-        if answer.status_code == 200:
-            read += 1
-            assert answer.json()["lines"]
-    assert read
+    stored = shared_data / "seg_sr_rt" / "sr_example" / "sr.dcm"
+    uid = store_bytes(archive, SOURCE, stored.read_bytes()).sop_instance_uid
+    report = await get(client, f"/api/instances/{uid}/report")
+    dataset = dcmread(stored)
+    groups = [item for item in _items(dataset) if _name(item) == "Measurement Group"]
+    numbers = [item for group in groups for item in _items(group) if item.ValueType == "NUM"]
+    assert len(report["lines"]) == len(list(_items(dataset)))
+    assert [found["value"] for found in report["measurements"]] == [
+        float(item.MeasuredValueSequence[0].NumericValue) for item in numbers
+    ]
+    for found, item in zip(report["measurements"], numbers, strict=True):
+        derived = [_said(child) for child in _items(item) if _name(child) == "Derivation"]
+        assert found["name"] == _name(item) + "".join(f" ({said})" for said in derived)
+        assert found["unit"]
+        assert found["group"] == "Neoplasm, Primary"
+    assert len({found["name"] for found in report["measurements"]}) > 5
+    assert report["title"] == _name(dataset)
+    assert report["completion_flag"] == dataset.CompletionFlag
+    assert report["lines"][0]["depth"] == 0
+
+
+def _name(item: Dataset) -> str:
+    names = item.get("ConceptNameCodeSequence")
+    return str(names[0].CodeMeaning) if names else ""
+
+
+def _said(item: Dataset) -> str:
+    return str(item.ConceptCodeSequence[0].CodeMeaning)
+
+
+def _items(item: Dataset) -> Iterator[Dataset]:
+    yield item
+    for child in item.get("ContentSequence", ()):
+        yield from _items(child)
 
 
 async def test_an_image_is_no_report(archive: Archive, client: httpx.AsyncClient) -> None:
@@ -287,17 +315,9 @@ async def test_an_image_is_no_report(archive: Archive, client: httpx.AsyncClient
     assert (await client.get("/api/instances/1.2.3/report")).status_code == 404
 
 
-@pytest.mark.parametrize("depth", [70, 400])
-async def test_a_report_nested_without_end_is_refused(
-    archive: Archive, client: httpx.AsyncClient, depth: int
-) -> None:
-    report = ct_slice(Modality="SR", Rows=None, PixelData=None, ValueType="CONTAINER")
-    at = report
-    for _ in range(depth):
-        child = Dataset()
-        child.ValueType = "CONTAINER"
-        at.ContentSequence = [child]
-        at = child
-    store(archive, report)
-    answer = await client.get(f"/api/instances/{report.SOPInstanceUID}/report")
-    assert answer.status_code in {413, 422}
+def test_a_report_nested_without_end_is_refused() -> None:
+    # The archive takes in none that is so deep; kept metadata may be older than its limit.
+    container = b'{"0040A040":{"vr":"CS","Value":["CONTAINER"]},"0040A730":{"vr":"SQ","Value":['
+    for depth, error in ((70, TooLarge), (5000, CannotUnderstand)):
+        with pytest.raises(error):
+            read_report(container * depth + b"]}}" * depth)

@@ -1,0 +1,113 @@
+"""The ASGI application: DICOMweb, the JSON API, the live WebSocket, the web app and OHIF."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+
+from hounsfield.archive.archive import Archive
+from hounsfield.archive.events import Sequencer
+from hounsfield.dicomweb.router import create_router
+from hounsfield.server.api import events, jobs, reports, status, studies
+from hounsfield.server.failures import handle_failures
+from hounsfield.server.feed import LiveFeed
+from hounsfield.server.guard import Guard
+from hounsfield.server.live import create_live
+from hounsfield.server.sites import Ohif, WebApp
+from hounsfield.server.viewer import viewer_folder
+
+SERVICES = ("/api", "/dicom-web")
+
+
+class Application(FastAPI):
+    """FastAPI inside the guard: also what the framework answers itself goes out guarded."""
+
+    archive: Archive
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The framework's layers, and the guard round them."""
+        return Guard(super().build_middleware_stack(), self.archive.settings.http)
+
+
+def create_app(archive: Archive, viewer: Path | None = None) -> Application:
+    """The application on an archive, which its caller closes."""
+    feed = LiveFeed(archive)
+    app = Application(
+        title="Hounsfield",
+        version=version("hounsfield"),
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan(archive, feed),
+        redirect_slashes=False,
+        generate_unique_id_function=_name_of,
+    )
+    app.archive = archive
+    app.state.archive = archive
+    app.state.totals = status.Totals(archive)
+    handle_failures(app)
+    app.include_router(create_router(archive), prefix="/dicom-web")
+    api = APIRouter(prefix="/api")
+    for part in (studies, jobs, reports, events, status):
+        api.include_router(part.router)
+    app.include_router(api)
+    app.include_router(create_live(feed))
+    app.include_router(status.probes)
+    app.router.default = _Pages(viewer or viewer_folder())
+    return app
+
+
+def _name_of(route: BaseRoute) -> str:
+    return str(getattr(route, "name", ""))
+
+
+class _Pages:
+    """Whatever is no service: the web app and OHIF."""
+
+    def __init__(self, folder: Path) -> None:
+        self._web = WebApp(folder / "web", "")
+        self._ohif = Ohif(folder / "ohif", "/ohif")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request that no route took."""
+        path: str = scope["path"]
+        if scope["type"] == "websocket":
+            await WebSocketClose()(scope, receive, send)
+        elif _is_below(path, *SERVICES):
+            raise HTTPException(404, "no such resource")
+        elif _is_below(path, "/ohif"):
+            await self._ohif(scope, receive, send)
+        else:
+            await self._web(scope, receive, send)
+
+
+def _is_below(path: str, *prefixes: str) -> bool:
+    return any(path == prefix or path.startswith(f"{prefix}/") for prefix in prefixes)
+
+
+def _lifespan(
+    archive: Archive, feed: LiveFeed
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        """Number events where nobody else does, and follow the feed."""
+        sequencer = Sequencer(archive)
+        sequencer.start()
+        following = asyncio.create_task(feed.follow())
+        try:
+            yield
+        finally:
+            following.cancel()
+            with suppress(asyncio.CancelledError):
+                await following
+            await asyncio.to_thread(sequencer.stop)
+            await archive.database.aclose()
+
+    return lifespan
