@@ -59,6 +59,7 @@ class Reception:
             return
         self._gathered += data
         if len(self._gathered) > IN_MEMORY_BYTES:
+            self._complete_preamble()
             self._writer = self._archive.objects.create()
             self._writer.write(self._gathered)
             self._gathered = bytearray()
@@ -82,8 +83,22 @@ class Reception:
         if self._writer is not None and not self._handed_over:
             self._writer.abort()
 
+    def _complete_preamble(self) -> None:
+        """Add what some senders leave out: without it no reader takes the object for a file.
+
+        PS3.10 7.1: 128 bytes and DICM before the File Meta. A bare data set stays as it is.
+        """
+        missing = b""
+        if self._gathered[:2] == b"\x02\x00" and self._gathered[128:132] != b"DICM":
+            missing = bytes(128) + b"DICM"
+        elif self._gathered[:4] == b"DICM":
+            missing = bytes(128)
+        self._gathered[:0] = missing
+        self._size += len(missing)
+
     def _prepare(self) -> Prepared:
         if self._writer is None:
+            self._complete_preamble()
             header, digests = self._read(GatheredBytes(self._gathered))
             self._writer = self._archive.objects.create()
             self._writer.write(self._gathered)

@@ -37,6 +37,7 @@ class Known:
         self.instance = instance
         self.transfer_syntax_uid = instance.transfer_syntax_uid
         self.has_pixels = instance.frame_table is not None
+        self.has_file_meta = instance.dataset_offset > 0
         self._frames: FrameTable | None = None
         self._bulkdata: BulkdataTable | None = None
 

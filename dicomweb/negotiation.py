@@ -40,6 +40,10 @@ class Stored(Protocol):
     def has_pixels(self) -> bool:
         """False for a report or a plan."""
 
+    @property
+    def has_file_meta(self) -> bool:
+        """False for a bare data set, which is no PS3.10 file as it stands."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -97,7 +101,7 @@ def _object(entry: MediaType, pattern: str, stored: Stored) -> Sent | None:
     asked = entry.transfer_syntax or (EXPLICIT_LITTLE if pattern == DICOM else "*")
     as_stored = (
         Sent(Making.REWRITTEN, EXPLICIT_LITTLE, DICOM)
-        if syntax in NEVER_SENT
+        if syntax in NEVER_SENT or not stored.has_file_meta
         else Sent(Making.AS_STORED, syntax, DICOM)
     )
     if asked in {"*", as_stored.transfer_syntax}:

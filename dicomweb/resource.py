@@ -15,6 +15,7 @@ from hounsfield.dicomweb.problems import BadRequest, MethodNotAllowed, RequestEr
 log = structlog.get_logger()
 
 UID = re.compile(r"[0-9.]{1,64}")
+DEFAULT_PORTS = {"http": 80, "https": 443}
 AUTHORITY = re.compile(r"[A-Za-z0-9.\-_:\[\]]{1,255}")
 
 
@@ -27,11 +28,21 @@ class DicomWebRequest(Request):
     def service(self) -> str:
         """URL of the service as the client reached it, without a slash at its end."""
         prefix = self.scope["path"].rsplit("/", self.depth)[0]
+        scheme = self.scope["scheme"]
+        return f"{scheme}://{self._authority(scheme)}{prefix}"
+
+    def _authority(self, scheme: str) -> str:
+        """The Host header, with its port.
+
+        dicomweb-client leaves the port out. Where it has reached us by our own address, and not
+        by a name that a proxy answers to, the port of that address is the one that is missing.
+        """
         host = self.headers.get("host", "")
+        address, port = self.scope.get("server") or ("localhost", None)
+        suffix = f":{port}" if port and port != DEFAULT_PORTS.get(scheme) else ""
         if not AUTHORITY.fullmatch(host):
-            name, port = self.scope.get("server") or ("localhost", None)
-            host = f"{name}:{port}" if port else name
-        return f"{self.scope['scheme']}://{host}{prefix}"
+            return address + suffix
+        return host + suffix if host in {address, f"[{address}]", "localhost"} else host
 
     def uid(self, name: str) -> str:
         """A UID of the path (PS3.5 9.1). Raises BadRequest for anything else."""

@@ -1,9 +1,14 @@
 """What the tests of the service share: requests as clients write them, answers taken apart."""
 
-from collections.abc import Iterable
+import socket
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
+import uvicorn
 from factories import encode, series
 from fastapi import FastAPI
 from pydicom import Dataset
@@ -29,6 +34,27 @@ def application(archive: Archive) -> FastAPI:
     app = FastAPI()
     app.include_router(create_router(archive), prefix=MOUNT)
     return app
+
+
+@contextmanager
+def serve(archive: Archive) -> Iterator[str]:
+    """The service behind a real uvicorn in a thread; its base URL."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = uvicorn.Config(
+        application(archive), host="127.0.0.1", port=port, log_level="warning", access_log=False
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{port}{MOUNT}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def multipart(parts: Iterable[bytes], kind: str = "application/dicom") -> bytes:

@@ -105,12 +105,11 @@ def _usual_window(values: NDArray[np.float32], padding: NDArray[np.bool_] | None
 
 def _windowed(values: NDArray[np.float32], window: Window, invert: bool) -> Levels:
     function = window.function if window.function in {"LINEAR_EXACT", "SIGMOID"} else "LINEAR"
-    width = window.width
+    center, width = window.center, window.width
     if function == "LINEAR" and width <= 1:
-        function, width = "LINEAR_EXACT", max(width, 1e-3)
-    shown = apply_voi_window(
-        values, window.center, width, function, (0.0, 255.0), np.float32, invert
-    )
+        # A threshold (C.11.2.1.2.1), for which the slope of the usual formula is endless.
+        function, center, width = "LINEAR_EXACT", center - 0.5, 1e-3
+    shown = apply_voi_window(values, center, width, function, (0.0, 255.0), np.float32, invert)
     levels: Levels = np.rint(shown).astype(np.uint8)
     return levels
 

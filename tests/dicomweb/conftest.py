@@ -1,13 +1,9 @@
-"""The DICOMweb service as a client meets it: in the process, and over a socket."""
+"""The DICOMweb service as a client meets it, without a socket."""
 
-import socket
-import threading
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-import uvicorn
 from dicomweb_requests import MOUNT, application
 
 from hounsfield.archive.archive import Archive
@@ -24,22 +20,3 @@ async def client(archive: Archive) -> AsyncIterator[httpx.AsyncClient]:
         ) as client:
             yield client
     await archive.database.aclose()
-
-
-@pytest.fixture
-def server(archive: Archive) -> Iterator[str]:
-    """The service behind a real uvicorn; its base URL."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = uvicorn.Config(
-        application(archive), host="127.0.0.1", port=port, log_level="warning", access_log=False
-    )
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    while not running.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{port}{MOUNT}"
-    running.should_exit = True
-    thread.join()

@@ -296,3 +296,19 @@ async def test_a_damaged_object_that_was_sent_again_is_served_at_once(
     assert (await store(client, encode(dataset))).status_code == 200
     response = await client.get(url_of(dataset), headers={"accept": "application/dicom"})
     assert response.content == encode(dataset)
+
+
+async def test_what_was_sent_without_preamble_or_file_meta_comes_back_as_a_file(
+    client: httpx.AsyncClient,
+) -> None:
+    for cut in ("preamble", "prefix", "file meta"):
+        dataset = ct_slice()
+        data = encode(dataset)
+        bare = data[data.index(b"\x08\x00\x05\x00CS") :]
+        sent = {"preamble": data[132:], "prefix": data[128:], "file meta": bare}[cut]
+        assert (await store(client, sent)).status_code == 200, cut
+        for accept in (AS_STORED, "multipart/related; type=application/dicom"):
+            ((_, received),) = parts_of(
+                await client.get(url_of(dataset), headers={"accept": accept})
+            )
+            assert read(received) == dataset, cut
