@@ -41,7 +41,7 @@ class Placement:
         def work(connection: Connection) -> set[str]:
             return place(connection, rows, studies, series)
 
-        stored = self._database.run(work)
+        stored = self._database.run(work, one_statement=_is_usual(rows, studies, series))
         self._remember(studies, series)
         return stored
 
@@ -53,6 +53,24 @@ class Placement:
 
     def _forget(self) -> None:
         self._studies, self._series = {}, {}
+
+
+def _is_usual(
+    rows: list[NewInstance],
+    studies: dict[str, StudyKey],
+    series: dict[tuple[int, str], int],
+) -> bool:
+    """True where every study and series is known and no patient differs: one statement does."""
+    return all(
+        (study := studies.get(row.study_uid)) is not None
+        and (study.pk, row.series_uid) in series
+        and _patient(row) == (study.patient_id, study.issuer_of_patient_id)
+        for row in rows
+    )
+
+
+def _patient(row: NewInstance) -> tuple[str, str]:
+    return row.attributes["patient_id"], row.attributes["issuer_of_patient_id"]
 
 
 def place(
@@ -81,7 +99,6 @@ def _flag_conflicts(
 ) -> None:
     for row in rows:
         study = studies[row.study_uid]
-        patient = (row.attributes["patient_id"], row.attributes["issuer_of_patient_id"])
-        if patient != (study.patient_id, study.issuer_of_patient_id):
+        if _patient(row) != (study.patient_id, study.issuer_of_patient_id):
             reason = "its instances carry different patient IDs"
             instances.flag_conflict(connection, study.pk, reason)

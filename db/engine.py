@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from hounsfield.conf.settings import DatabaseSettings
@@ -15,6 +15,8 @@ from hounsfield.conf.settings import DatabaseSettings
 T = TypeVar("T")
 
 SERIALIZATION_FAILURES = frozenset({"40001", "40P01"})
+VALUE_CLASSES = frozenset({"22", "23", "54"})
+DISK_FULL = "53100"
 CONNECT_SECONDS = 5
 MAX_TRIES = 10
 
@@ -43,6 +45,24 @@ def is_connection_loss(error: BaseException) -> bool:
     return lost or state[:2] in {"08", "57"}
 
 
+def is_out_of_space(error: BaseException) -> bool:
+    """True where the server has no room on its disk (53100)."""
+    return isinstance(error, DBAPIError) and sqlstate(error) == DISK_FULL
+
+
+def is_refused_value(error: BaseException) -> bool:
+    """True where a value is what is wrong: the same row would be refused again.
+
+    Classes 22 (data), 23 (constraint) and 54 (over a limit of the server), and what the driver
+    cannot even say to the server. Everything else is the server's state, and may pass.
+    """
+    if isinstance(error, DBAPIError):
+        return sqlstate(error)[:2] in VALUE_CLASSES or (
+            isinstance(error, DataError) and not sqlstate(error)
+        )
+    return isinstance(error, ValueError)
+
+
 class Database:
     """The index's connections. Engines are made at first use; nothing connects before."""
 
@@ -68,6 +88,11 @@ class Database:
         )
 
     @cached_property
+    def _autocommit(self) -> Engine:
+        """The same pool, each statement a transaction by itself."""
+        return self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @cached_property
     def async_engine(self) -> AsyncEngine:
         """The pool for coroutines; reads alone, so each statement stands for itself."""
         return create_async_engine(
@@ -82,15 +107,17 @@ class Database:
         """A connection with a transaction that commits at the end of the block."""
         return self.engine.begin()
 
-    def run(self, work: Callable[[Connection], T]) -> T:
+    def run(self, work: Callable[[Connection], T], *, one_statement: bool = False) -> T:
         """Run ``work`` in a transaction, again where PostgreSQL asks for it.
 
         Lost connections are not retried here: only the caller knows whether its work may
-        have been committed.
+        have been committed. Work that is one statement is a transaction by itself: saying so
+        saves the round trips of BEGIN and COMMIT.
         """
+        engine = self._autocommit if one_statement else self.engine
         for attempt in range(MAX_TRIES):
             try:
-                with self.engine.begin() as connection:
+                with engine.begin() as connection:
                     return work(connection)
             except DBAPIError as error:
                 if not is_serialization_failure(error) or attempt == MAX_TRIES - 1:
