@@ -10,18 +10,23 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
 import structlog
 from sqlalchemy.exc import DBAPIError
 
 from hounsfield.archive.duplicates import settle_duplicate
-from hounsfield.archive.errors import CannotUnderstand, HounsfieldError, Unavailable
+from hounsfield.archive.errors import (
+    CannotUnderstand,
+    HounsfieldError,
+    OutOfResources,
+    Unavailable,
+)
 from hounsfield.archive.objects.port import ObjectStore
 from hounsfield.archive.placement import Placement
 from hounsfield.archive.prepared import Prepared
 from hounsfield.archive.types import Outcome, StoreResult
-from hounsfield.db.engine import Database, is_connection_loss
+from hounsfield.archive.waiting import HangWatch, Waiting
+from hounsfield.db.engine import Database, is_connection_loss, is_out_of_space, is_server_state
 
 log = structlog.get_logger()
 
@@ -31,12 +36,6 @@ PATIENCE_SECONDS = 5.0
 RETRY_SECONDS = 0.2
 
 
-@dataclass(slots=True)
-class _Waiting:
-    item: Prepared
-    future: Future[StoreResult]
-
-
 class Committer:
     """The thread of a process that commits its stores."""
 
@@ -44,15 +43,17 @@ class Committer:
         self._database = database
         self._objects = objects
         self._placement = Placement(database)
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._sync_pool = ThreadPoolExecutor(SYNC_THREADS, thread_name_prefix="sync")
         self._brought: dict[str, set[int]] = defaultdict(set)
+        self._watch = HangWatch()
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._thread.start()
 
     def submit(self, item: Prepared) -> Future[StoreResult]:
         """Queue an instance for the next commit."""
-        waiting = _Waiting(item, Future())
+        waiting = Waiting(item)
+        self._watch.add(waiting)
         self._queue.put(waiting)
         return waiting.future
 
@@ -64,18 +65,23 @@ class Committer:
         """Commit what is queued, then end the thread."""
         self._queue.put(None)
         self._thread.join()
+        self._watch.end()
         self._sync_pool.shutdown()
 
     def _run(self) -> None:
         while True:
             batch, last = self._next_batch()
-            if batch:
+            try:
                 self._commit(batch)
+            except Exception as error:
+                # The thread must outlive whatever happens: every later store waits on it.
+                log.exception("store.commit_failed")
+                _refuse(batch, error)
             if last:
                 return
 
-    def _next_batch(self) -> tuple[list[_Waiting], bool]:
-        batch: list[_Waiting] = []
+    def _next_batch(self) -> tuple[list[Waiting], bool]:
+        batch: list[Waiting] = []
         waiting = self._queue.get()
         while waiting is not None:
             batch.append(waiting)
@@ -87,7 +93,7 @@ class Committer:
                 return batch, False
         return batch, True
 
-    def _commit(self, batch: list[_Waiting]) -> None:
+    def _commit(self, batch: list[Waiting]) -> None:
         durable = self._make_durable(batch)
         if not durable:
             return
@@ -95,11 +101,11 @@ class Committer:
             self._objects.sync_folders(waiting.item.writer.key for waiting in durable)
         except HounsfieldError as error:
             for waiting in durable:
-                _fail(waiting, error)
+                waiting.fail(error)
             return
         self._store(durable)
 
-    def _make_durable(self, batch: list[_Waiting]) -> list[_Waiting]:
+    def _make_durable(self, batch: list[Waiting]) -> list[Waiting]:
         """Sync the objects that nobody has synced yet, side by side."""
         late = [waiting for waiting in batch if not waiting.item.on_stable_storage]
         syncs = [(waiting, self._sync_pool.submit(waiting.item.make_durable)) for waiting in late]
@@ -107,11 +113,11 @@ class Committer:
         for waiting, sync in syncs:
             error = sync.exception()
             if error is not None:
-                _fail(waiting, error)
+                waiting.fail(error)
                 failed.add(id(waiting))
         return [waiting for waiting in batch if id(waiting) not in failed]
 
-    def _store(self, batch: list[_Waiting]) -> None:
+    def _store(self, batch: list[Waiting]) -> None:
         try:
             stored = self._store_with_patience([waiting.item for waiting in batch])
         except Exception as error:
@@ -120,7 +126,7 @@ class Committer:
         for waiting in batch:
             if waiting.item.writer.key in stored:
                 self._remember_bringer(waiting.item)
-                waiting.future.set_result(waiting.item.result(Outcome.STORED))
+                waiting.succeed(waiting.item.result(Outcome.STORED))
             else:
                 self._store_duplicate(waiting)
 
@@ -133,7 +139,8 @@ class Committer:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                return self._placement.store(items)
+                with self._watch.calling():
+                    return self._placement.store(items)
             except DBAPIError as error:
                 if not is_connection_loss(error):
                     raise
@@ -141,10 +148,10 @@ class Committer:
                     raise Unavailable("the database does not answer") from error
                 time.sleep(RETRY_SECONDS)
 
-    def _store_halves(self, batch: list[_Waiting], error: Exception) -> None:
-        if isinstance(error, HounsfieldError):
-            for waiting in batch:
-                _fail(waiting, error, keep_object=isinstance(error, Unavailable))
+    def _store_halves(self, batch: list[Waiting], error: Exception) -> None:
+        """Where it was a value that was refused, find it: the others are stored."""
+        if isinstance(error, HounsfieldError) or is_server_state(error):
+            _refuse(batch, error)
         elif len(batch) > 1:
             middle = len(batch) // 2
             self._store(batch[:middle])
@@ -153,24 +160,28 @@ class Committer:
             log.warning("store.refused_by_index", error=type(error).__name__)
             refusal = CannotUnderstand("a value of the data set cannot be indexed")
             refusal.__cause__ = error
-            _fail(batch[0], refusal)
+            batch[0].fail(refusal)
 
-    def _store_duplicate(self, waiting: _Waiting) -> None:
+    def _store_duplicate(self, waiting: Waiting) -> None:
         try:
-            result = settle_duplicate(self._database, self._objects, waiting.item)
-        except HounsfieldError as error:
-            _fail(waiting, error)
+            with self._watch.calling():
+                result = settle_duplicate(self._database, self._objects, waiting.item)
         except Exception as error:
-            log.exception("store.duplicate_failed")
-            refusal = Unavailable("the database does not answer")
-            refusal.__cause__ = error
-            _fail(waiting, refusal, keep_object=True)
+            _refuse([waiting], error)
         else:
-            waiting.future.set_result(result)
+            waiting.succeed(result)
 
 
-def _fail(waiting: _Waiting, error: BaseException, *, keep_object: bool = False) -> None:
-    """Answer with an error. The object stays where a commit may have named it after all."""
-    if not keep_object:
-        waiting.item.writer.abort()
-    waiting.future.set_exception(error)
+def _refuse(batch: Sequence[Waiting], error: Exception) -> None:
+    """Answer all with what went wrong on our side; one that knows its answer keeps it."""
+    refusal: HounsfieldError
+    if isinstance(error, HounsfieldError):
+        refusal = error
+    elif is_out_of_space(error):
+        refusal = OutOfResources("no space left for the database")
+    else:
+        log.warning("store.database_failed", exc_info=error)
+        refusal = Unavailable("the database does not answer")
+    refusal.__cause__ = refusal.__cause__ or (None if refusal is error else error)
+    for waiting in batch:
+        waiting.fail(refusal, keep_object=isinstance(refusal, Unavailable))

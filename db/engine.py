@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DataError, DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from hounsfield.conf.settings import DatabaseSettings
@@ -15,7 +15,8 @@ from hounsfield.conf.settings import DatabaseSettings
 T = TypeVar("T")
 
 SERIALIZATION_FAILURES = frozenset({"40001", "40P01"})
-VALUE_CLASSES = frozenset({"22", "23", "54"})
+# Read-only, contention, resources, not in the right state, intervention, system error.
+STATE_CLASSES = frozenset({"25", "40", "53", "55", "57", "58"})
 DISK_FULL = "53100"
 CONNECT_SECONDS = 5
 MAX_TRIES = 10
@@ -50,17 +51,11 @@ def is_out_of_space(error: BaseException) -> bool:
     return isinstance(error, DBAPIError) and sqlstate(error) == DISK_FULL
 
 
-def is_refused_value(error: BaseException) -> bool:
-    """True where a value is what is wrong: the same row would be refused again.
-
-    Classes 22 (data), 23 (constraint) and 54 (over a limit of the server), and what the driver
-    cannot even say to the server. Everything else is the server's state, and may pass.
-    """
+def is_server_state(error: BaseException) -> bool:
+    """True where the server, not what it was asked, is why: the same may go through later."""
     if isinstance(error, DBAPIError):
-        return sqlstate(error)[:2] in VALUE_CLASSES or (
-            isinstance(error, DataError) and not sqlstate(error)
-        )
-    return isinstance(error, ValueError)
+        return is_connection_loss(error) or sqlstate(error)[:2] in STATE_CLASSES
+    return isinstance(error, SQLAlchemyError)  # no connection of the pool became free
 
 
 class Database:
