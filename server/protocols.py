@@ -9,6 +9,7 @@ import asyncio
 import socket
 from typing import Any
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -71,6 +72,12 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         taken: socket.socket | None = transport.get_extra_info("socket")
         if taken is not None:
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER)
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """A refusal is an answer too: uvicorn would report it as a missing handshake."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True
 
     async def run_asgi(self) -> None:
         """When the application has ended, what is left to be read gets two more seconds."""

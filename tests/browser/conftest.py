@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -54,14 +54,25 @@ def base_url(tree: Tree) -> str:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, or the one that HOUNSFIELD_TEST_CHROMIUM names."""
+def launch() -> Iterator[Callable[..., Browser]]:
+    """Starts Debian's Chromium, or the one that HOUNSFIELD_TEST_CHROMIUM names."""
     program = os.environ.get("HOUNSFIELD_TEST_CHROMIUM") or shutil.which("chromium")
     assert program, "Chromium is missing: ./dev test installs it or says how"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
-        yield browser
-        browser.close()
+
+        def start(*more: str) -> Browser:
+            arguments = [*ARGUMENTS, *more]
+            return playwright.chromium.launch(executable_path=program, args=arguments)
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def browser(launch: Callable[..., Browser]) -> Iterator[Browser]:
+    """One browser for all tests that need nothing special of it."""
+    browser = launch()
+    yield browser
+    browser.close()
 
 
 @pytest.fixture
