@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hounsfield.archive.charset import Decode, decode_default, decoder
 from hounsfield.archive.dicom_json import KEYS, Members, bulk_element, values_of
 from hounsfield.archive.encoding import Encoding
+from hounsfield.archive.errors import TooLarge
 from hounsfield.archive.scanned import (
     BulkEntry,
     Fragments,
@@ -18,6 +19,7 @@ from hounsfield.archive.scanned import (
 from hounsfield.archive.vr import (
     AMBIGUOUS,
     KINDS,
+    SHORT_BYTES,
     UNITS,
     Kind,
     resolve,
@@ -27,6 +29,7 @@ CHARACTER_SET = 0x00080005
 PIXEL_DATA = (0x7FE00010, 0x7FE00008, 0x7FE00009)
 OFFSET_TABLES = (0x7FE00001, 0x7FE00002)
 PIXEL_GROUP = 0x7FE00000
+_NAME_BYTES, _VALUE_BYTES = 320, 40
 
 
 @dataclass(slots=True)
@@ -62,6 +65,7 @@ class Collector:
         self.order = encoding.order
         self.deflated = encoding.deflated
         self.limits = limits
+        self._memory = limits.values_memory
         self.scanned = Scanned()
 
     def place(self, level: Level, kind: Kind, tag: int, start: int, length: int) -> bool:
@@ -87,6 +91,8 @@ class Collector:
     def place_inline(self, level: Level, kind: Kind, tag: int, start: int, length: int) -> None:
         """Convert a value and place it."""
         raw = self.view[start : start + length].tobytes()
+        if length > SHORT_BYTES:
+            self._account(kind, raw)
         try:
             value = kind.convert(raw, level.decode, self.order)
         except ValueError:  # the bytes are not of this VR
@@ -97,6 +103,14 @@ class Collector:
         )
         if tag == CHARACTER_SET:
             self.change_character_set(level, value)
+
+    def _account(self, kind: Kind, raw: bytes) -> None:
+        """Refuse values that would cost too much memory, before they do."""
+        unit = UNITS.get(kind.vr)
+        count = raw.count(b"\\") if unit is None else len(raw) // unit
+        self._memory -= len(raw) + count * (_NAME_BYTES if kind.vr == "PN" else _VALUE_BYTES)
+        if self._memory < 0:
+            raise TooLarge("the data set has larger attributes than this archive reads")
 
     def _place_by_uri(self, level: Level, vr: str, tag: int, start: int, length: int) -> None:
         path = level.path + KEYS[tag]

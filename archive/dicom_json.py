@@ -20,6 +20,11 @@ def bulk_element(vr: str, path: str) -> orjson.Fragment:
     return orjson.Fragment(text.encode("ascii").replace(b"\0", INSTANCE_URI))
 
 
+def written_together(items: list[Any]) -> orjson.Fragment:
+    """Items of a sequence as bytes, which are a tenth of the size: they stand as one in a list."""
+    return orjson.Fragment(orjson.dumps(items)[1:-1])
+
+
 class _Keys(dict[int, str]):
     """Known tags for good, private ones as they come, up to a bound that a sender cannot lift."""
 

@@ -8,14 +8,13 @@ import struct
 import warnings
 from typing import Any
 
-import orjson
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import data_element_generator, read_sequence
 from pydicom.tag import BaseTag
 
 from hounsfield.archive.collector import PIXEL_DATA, Collector, Level
-from hounsfield.archive.dicom_json import KEYS
+from hounsfield.archive.dicom_json import KEYS, Members
 from hounsfield.archive.encoding import Encoding
 from hounsfield.archive.errors import CannotUnderstand, HounsfieldError
 from hounsfield.archive.fragments import walk_fragments
@@ -56,8 +55,8 @@ class TolerantReader(Collector):
 
     def __init__(self, view: memoryview, encoding: Encoding, limits: Limits) -> None:
         super().__init__(view, encoding, limits)
-        # an element takes three reads at most, one of which may be looked at twice
-        self._allowance = Allowance(4 * limits.elements, 2 * limits.inline_bytes)
+        # An element takes two or three reads, and this way is many times slower.
+        self._allowance = Allowance(limits.elements // 2, 2 * limits.inline_bytes)
 
     def read(self, start: int, implicit: bool) -> Scanned:
         """The top level data set; its pixel data are walked by ourselves, unread."""
@@ -150,16 +149,13 @@ class TolerantReader(Collector):
         if written:
             level.members[key] = {"vr": "SQ", "Value": written}
 
-    def _item(self, parent: Level, item: Dataset, path: str, base: int) -> Any:
+    def _item(self, parent: Level, item: Dataset, path: str, base: int) -> Members:
         implicit = bool(item.original_encoding[0])
         level = Level({}, len(self.view), implicit, parent.decode, parent.depth + 1, path)
         for tag in sorted(item.keys()):
             self._element(level, item.get_item(tag, keep_deferred=True), base)
-        waiting = len(parent.pending)
         self.settle(level, parent)
-        if parent.depth or len(parent.pending) > waiting:
-            return level.members
-        return orjson.Fragment(orjson.dumps(level.members))
+        return level.members
 
 
 def _kind(element: RawDataElement, level: Level) -> Kind:

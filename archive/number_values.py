@@ -27,23 +27,26 @@ def convert_decimal(raw: bytes, decode: Decode, order: str) -> list[Any] | None:
     if not stripped:
         return None
     values = stripped.split(b"\\")
-    if not stripped.translate(None, _DECIMAL) and (
-        len(stripped) < 16 or len(max(values, key=len)) < 16
-    ):
-        try:
-            return [float(value) for value in values]  # fifteen digits survive a double
+    if not stripped.translate(None, _DECIMAL):
+        try:  # fifteen digits survive a double
+            return [float(v) if len(v) < 16 else _decimal(v.decode()) for v in values]
         except ValueError:
             pass
-    return [_decimal(value.strip(b" \0").decode("latin-1")) for value in values]
+    return [_decimal(value.strip(b"\0").decode("latin-1")) for value in values]
 
 
-def _decimal(text: str) -> float | str | None:
+def _decimal(padded: str) -> float | str | None:
+    text = padded.strip()
+    if not text or _NOT_NUMERIC.search(text):
+        return text or None
     try:
         number = float(text)
-        exact = isfinite(number) and Decimal(text) == Decimal(repr(number))
+        digits = text.lstrip("+-0.").replace(".", "")
+        if repr(number) == text or (len(digits) <= 15 and digits.isdigit()):
+            return number
+        return number if Decimal(text) == Decimal(repr(number)) else text
     except (ValueError, InvalidOperation):
-        return text or None
-    return number if exact and not _NOT_NUMERIC.search(text) else text
+        return text
 
 
 def convert_integer(raw: bytes, decode: Decode, order: str) -> list[Any] | None:

@@ -23,6 +23,8 @@ class Limits:
     inline_bytes: int = 64 * MIB
     """Of all values that are converted: what is large and binary is stepped over."""
     fragments: int = 4_000_000
+    values_memory: int = 384 * MIB
+    """Roughly what the values of long elements may take, once they are objects of Python."""
     inflated_ratio: int = 200
     inflated_bytes: int = 1024 * MIB
     inflated_always: int = 32 * MIB

@@ -11,7 +11,7 @@ from struct import error as StructError
 import orjson
 
 from hounsfield.archive.collector import CHARACTER_SET, PIXEL_GROUP, Collector, Level
-from hounsfield.archive.dicom_json import KEYS, Members
+from hounsfield.archive.dicom_json import KEYS, Members, written_together
 from hounsfield.archive.encoding import Encoding
 from hounsfield.archive.errors import CannotUnderstand, TooLarge
 from hounsfield.archive.fragments import (
@@ -46,7 +46,7 @@ _HEAD_BYTES = 32 * 1024
 """Copied once, for bytes are quicker to slice than a view; most headers fit in."""
 _LARGEST_UN = 0xFFFF
 """A longer UN is one because its VR could not carry the length (PS3.5 6.2.2)."""
-_ITEMS_KEPT = 64
+_ITEMS_KEPT = 256
 
 
 def scan(
@@ -191,8 +191,9 @@ class Scanner(Collector):
         if level.depth >= self.limits.depth:
             raise CannotUnderstand("sequences are nested deeper than this archive reads")
         key, unpack = KEYS[tag], ITEM_HEADER[self.order]
+        level.members[key] = {"vr": "SQ"}
         items: list[Members | orjson.Fragment] = []
-        level.members[key] = element = {"vr": "SQ", "Value": items}
+        count = 0
         while pos < stop:
             group, number, item_length = unpack(self.view, pos)
             if (delimiter := group << 16 | number) == SEQUENCE_END:
@@ -200,29 +201,25 @@ class Scanner(Collector):
                 break
             if delimiter != ITEM:
                 raise Unusual("a sequence holds something else than items")
-            path = f"{level.path}{key}/{len(items)}/"
             undefined = item_length == UNDEFINED
             end = stop if undefined else pos + 8 + item_length
             if end > stop:
                 raise beyond_end(tag, item_length)
+            path = f"{level.path}{key}/{count}/"
             item = Level({}, end, implicit, level.decode, level.depth + 1, path, undefined)
             pos = self.read(pos + 8, item)
-            items.append(self._finished(item, level, len(items)))
+            if item.pending:
+                self.settle(item, level)
+            items.append(item.members)
+            count += 1
+            if not count % _ITEMS_KEPT and not level.depth and not level.pending:
+                items = [*items[:-_ITEMS_KEPT], written_together(items[-_ITEMS_KEPT:])]
         else:
             if length == UNDEFINED:
                 raise CannotUnderstand(f"sequence {tag_text(tag)} has no end: cut short")
-        if not items:
-            del element["Value"]
+        if items:
+            level.members[key] = {"vr": "SQ", "Value": items}
         return pos
-
-    def _finished(self, item: Level, parent: Level, count: int) -> Members | orjson.Fragment:
-        """An item as it waits for the end; the many frames of the top level as bytes already."""
-        waiting = len(parent.pending)
-        if item.pending:
-            self.settle(item, parent)
-        if count < _ITEMS_KEPT or parent.depth or len(parent.pending) > waiting:
-            return item.members
-        return orjson.Fragment(orjson.dumps(item.members))
 
     def _close(self, pos: int, level: Level) -> int:
         """Behind the delimiter of an item of undefined length, or at the end."""

@@ -14,6 +14,8 @@ from hounsfield.archive.values import CONVERTERS
 
 INLINE_BINARY_BYTES = 1024
 INLINE_BYTES = 1024 * 1024
+SHORT_BYTES = 128
+"""Longer values are accounted for: a kilobyte of text may become a megabyte of objects."""
 _NO_LIMIT = 0xFFFFFFFE
 
 BINARY_UNITS = {"OB": 1, "UN": 1, "OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
@@ -49,7 +51,7 @@ def _kind(vr: str) -> Kind:
     binary = vr in BINARY_UNITS
     inline = INLINE_BYTES if vr in _MAY_BE_BULK else _NO_LIMIT
     inline = INLINE_BINARY_BYTES if binary else inline
-    limit = -1 if vr == "SQ" else inline
+    limit = -1 if vr == "SQ" else min(inline, SHORT_BYTES)
     convert = CONVERTERS.get(vr, CONVERTERS["UN"])
     field = "InlineBinary" if binary else "Value"
     return Kind(vr, vr in _LONG, limit, convert, {"vr": vr}, inline, field)
