@@ -17,6 +17,7 @@ from hounsfield.dicomweb.problems import Headers
 Buffer = bytes | memoryview
 
 PIECE = 1024 * 1024
+WORTH_HASHING_IN_PLACE = 4096
 END: Message = {"type": "http.response.body", "body": b"", "more_body": False}
 
 PRIVATE: Headers = [
@@ -102,12 +103,11 @@ async def _wait_until_gone(receive: Receive) -> None:
 
 def etag_of(*parts: bytes | str) -> str:
     """A strong entity tag (RFC 9110 8.8.3) from what determines the body."""
-    digest = hashlib.sha256()
-    for part in parts:
-        data = part.encode() if isinstance(part, str) else part
-        digest.update(len(data).to_bytes(8, "little"))
-        digest.update(data)
-    return digest.hexdigest()[:40]
+    encoded = [part.encode() if isinstance(part, str) else part for part in parts]
+    if sum(map(len, encoded)) > WORTH_HASHING_IN_PLACE:
+        encoded = [hashlib.sha256(part).digest() for part in encoded]
+    framed = b"".join(b"%d:%b" % (len(part), part) for part in encoded)
+    return hashlib.sha256(framed).hexdigest()[:40]
 
 
 def etag_header(etag: str) -> tuple[bytes, bytes]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from http import HTTPStatus
 
 import structlog
@@ -24,7 +25,7 @@ class DicomWebRequest(Request):
 
     depth = 0
 
-    @property
+    @cached_property
     def service(self) -> str:
         """URL of the service as the client reached it, without a slash at its end."""
         prefix = self.scope["path"].rsplit("/", self.depth)[0]

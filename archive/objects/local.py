@@ -21,6 +21,7 @@ from hounsfield.archive.objects.port import Bytes
 OBJECTS_A_FOLDER = 1000
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 FILE_MODE = 0o640
+READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 PART = ".part"
 
 
@@ -176,8 +177,12 @@ class LocalObjectStore:
     def open(self, key: str) -> LocalObjectReader:
         """Map an object."""
         try:
-            with (self._root / key).open("rb") as file:
-                return LocalObjectReader(file.fileno())
+            # Not through pathlib and a file object: every frame that a viewer scrolls to is opened.
+            descriptor = os.open(f"{self._root}/{key}", READ_ONLY)
+            try:
+                return LocalObjectReader(descriptor)
+            finally:
+                os.close(descriptor)
         except FileNotFoundError as error:
             raise ObjectDamaged("a stored object is missing from its place") from error
         except ValueError as error:
