@@ -1,5 +1,6 @@
 """A real `hounsfield serve`, started, looked at and killed by tests."""
 
+import contextlib
 import http.client
 import os
 import queue
@@ -121,6 +122,13 @@ class Tree:
         self.process.wait(30)
         return time.monotonic() - began
 
+    def kill(self) -> None:
+        """SIGKILL for all of it at once; some end by themselves when the supervisor goes."""
+        for process in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.process.wait()
+
     def destroy(self) -> None:
         """End it however it is."""
         if self.process.poll() is None:
@@ -128,7 +136,7 @@ class Tree:
             self.process.terminate()
             psutil.wait_procs(left, timeout=15)
             for process in left:
-                if process.is_running():
+                with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
         self.process.wait()
 

@@ -6,16 +6,20 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
-import psycopg
 import pytest
+from factories import series
 from process_tree import Tree, until
+from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pynetdicom import AE
 
-from hounsfield.db.embedded import url_of
+from hounsfield.server.demo.client import Client
 
 MIB = 1024 * 1024
 IDLE_BYTES = 700 * MIB
@@ -127,21 +131,38 @@ def test_sigterm_ends_all_of_it_within_ten_seconds(tree: Tree) -> None:
     assert alive == []
 
 
-def test_after_kill_9_of_everything_the_next_start_comes_up_by_itself(
+def test_after_kill_9_of_everything_the_next_start_has_all_that_was_acknowledged(
     short_dir: Path, another: Callable[..., Tree]
 ) -> None:
     first = another(short_dir).await_ready()
-    with psycopg.connect(url_of(short_dir)) as connection:
-        connection.execute("CREATE TABLE kept AS SELECT 7 AS value")
-    for process in first.processes():
-        process.kill()
-    first.process.wait()
-    second = another(short_dir)
-    second.await_ready()
-    with psycopg.connect(url_of(short_dir)) as connection:
-        assert connection.execute("SELECT value FROM kept").fetchone() == (7,)
+    acknowledged: list[Dataset] = []
+    sender = threading.Thread(target=send_until_cut, args=(first.dimse_port, acknowledged))
+    sender.start()
+    until(lambda: len(acknowledged) >= 20)
+    first.kill()
+    sender.join(30)
+    second = another(short_dir).await_ready()
+    client = Client("127.0.0.1", second.http_port)
+    for sent in acknowledged:
+        uids = sent.StudyInstanceUID, sent.SeriesInstanceUID, sent.SOPInstanceUID
+        assert client.get_instance(*uids) == sent
     assert second.end(signal.SIGINT) < 10
     assert second.process.returncode == 0
+
+
+def send_until_cut(port: int, acknowledged: list[Dataset]) -> None:
+    """Store one instance after another until the association is gone."""
+    slices = series(500)
+    ae = AE()
+    ae.dimse_timeout = 5
+    ae.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
+    association = ae.associate("127.0.0.1", port, ae_title="HOUNSFIELD")
+    for dataset in slices:
+        if not association.is_established:
+            return
+        answer = association.send_c_store(dataset)
+        if answer.get("Status") == 0x0000:
+            acknowledged.append(dataset)
 
 
 def test_kill_9_of_the_supervisor_leaves_nothing_behind(
