@@ -17,7 +17,7 @@ Convert = Callable[[bytes, Decode, str], Any]
 """(value bytes, decoder of the data set's character set, byte order ``<`` or ``>``)"""
 
 _LARGEST_EXACT = 2**53 - 1
-_DECIMAL = b"0123456789+-. \\"
+_PLAIN_DECIMAL = b"0123456789+-. \\"
 _NOT_NUMERIC = re.compile(r"[^0-9+\-.eE]")
 
 
@@ -27,23 +27,28 @@ def convert_decimal(raw: bytes, decode: Decode, order: str) -> list[Any] | None:
     if not stripped:
         return None
     values = stripped.split(b"\\")
-    if not stripped.translate(None, _DECIMAL):
-        try:  # fifteen digits survive a double
-            return [float(v) if len(v) < 16 else _decimal(v.decode()) for v in values]
+    if not stripped.translate(None, _PLAIN_DECIMAL):
+        try:
+            return [float(value) if len(value) < 16 else _exact(value) for value in values]
         except ValueError:
             pass
-    return [_decimal(value.strip(b"\0").decode("latin-1")) for value in values]
+    return [_decimal(value.strip(b" \0").decode("latin-1")) for value in values]
 
 
-def _decimal(padded: str) -> float | str | None:
-    text = padded.strip()
+def _exact(value: bytes) -> float | str:
+    """A number without an exponent: fifteen significant digits always survive a double."""
+    number = float(value)
+    if len(value.strip(b" +-0.").replace(b".", b"")) <= 15:
+        return number
+    text = value.strip().decode()
+    return number if repr(number) == text or Decimal(text) == Decimal(repr(number)) else text
+
+
+def _decimal(text: str) -> float | str | None:
     if not text or _NOT_NUMERIC.search(text):
         return text or None
     try:
         number = float(text)
-        digits = text.lstrip("+-0.").replace(".", "")
-        if repr(number) == text or (len(digits) <= 15 and digits.isdigit()):
-            return number
         return number if Decimal(text) == Decimal(repr(number)) else text
     except (ValueError, InvalidOperation):
         return text
