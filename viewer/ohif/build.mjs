@@ -19,8 +19,8 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const VIEWER = dirname(HERE);
 const TARGET = join(VIEWER, 'build', 'ohif');
 const CACHE = join(VIEWER, 'node_modules', '.cache', 'ohif');
-// Not needed for stack, MPR, SEG and SR: 156 MB of the package's 204.
-const LEFT_OUT = ['ort', 'dicom-microscopy-viewer', 'customizations', 'sw.js', 'init-service-worker.js',
+// Not needed to look at images, SEG and SR: 136 MB of the package's 204.
+const LEFT_OUT = ['ort', 'customizations', 'sw.js', 'init-service-worker.js',
   'oidc-client.min.js', 'silent-refresh.html', 'app-config.js', 'google.js', 'serve.json',
   '_headers', '_redirects'];
 const COMPRESSED = new Set(['.js', '.css', '.html', '.json', '.svg', '.wasm', '.map']);
