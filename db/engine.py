@@ -15,8 +15,8 @@ from hounsfield.conf.settings import DatabaseSettings
 T = TypeVar("T")
 
 SERIALIZATION_FAILURES = frozenset({"40001", "40P01"})
-# Read-only, contention, resources, not in the right state, intervention, system error.
-STATE_CLASSES = frozenset({"25", "40", "53", "55", "57", "58"})
+# Read-only, contention, resources, not in the right state, intervention, system or internal error.
+STATE_CLASSES = frozenset({"25", "40", "53", "55", "57", "58", "XX"})
 DISK_FULL = "53100"
 CONNECT_SECONDS = 5
 MAX_TRIES = 10
