@@ -17,11 +17,11 @@ export function isOpen(job: Job): boolean {
   return job.label === 'queued' || job.label === 'running'
 }
 
-/** UCUM code to the sign that people write (PS3.16 CID 82 and friends). */
+/** UCUM code to the sign that people write (PS3.16 CID 82 and friends); `{SUVbw}g/ml` keeps its note. */
 const SIGNS: Record<string, string> = { mm3: 'mm³', mm2: 'mm²', cm3: 'cm³', '1': '' }
 
 export function formatUnit(unit: string | null): string {
-  const text = displayText(unit)
+  const text = displayText(unit).replace(/\{([^}]*)\}/g, '$1 ').trim()
   return SIGNS[text] ?? text
 }
 

@@ -5,9 +5,10 @@ export function studyPath(studyUid: string): string {
   return `/study/?uid=${encodeURIComponent(studyUid)}`
 }
 
-/** The study in OHIF. */
-export function ohifPath(studyUid: string): string {
-  return `/ohif/viewer?StudyInstanceUIDs=${encodeURIComponent(studyUid)}`
+/** The study in OHIF, with one of its series in front. */
+export function ohifPath(studyUid: string, seriesUid?: string): string {
+  const series = seriesUid ? `&initialSeriesInstanceUID=${encodeURIComponent(seriesUid)}` : ''
+  return `/ohif/viewer?StudyInstanceUIDs=${encodeURIComponent(studyUid)}${series}`
 }
 
 /** A frame as a picture; of a segmentation, painted over the image it was made from. */

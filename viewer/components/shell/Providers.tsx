@@ -34,7 +34,7 @@ export function Providers({ children }: { children: ReactNode }) {
       <LiveProvider>
         <Tooltip.Provider delayDuration={250}>
           <UploadProvider>{children}</UploadProvider>
-          <Toaster theme="dark" position="top-right" offset={52} closeButton />
+          <Toaster theme="dark" position="bottom-left" offset={{ bottom: 44, left: 12 }} duration={7000} />
         </Tooltip.Provider>
       </LiveProvider>
     </QueryClientProvider>

@@ -47,7 +47,7 @@ function Panel({ title, children }: { title: string; children: ReactNode }) {
 
 function Facts({ facts }: { facts: [string, string][] }) {
   return (
-    <dl className="grid grid-cols-[8.5rem_1fr] gap-y-1">
+    <dl className="grid grid-cols-[6rem_1fr] items-baseline gap-y-1">
       {facts.map(([name, value]) => (
         <div key={name} className="contents">
           <dt className="text-faint">{name}</dt>
@@ -77,7 +77,7 @@ function serverFacts(status: Status): [string, string][] {
     ['AE title', status.ae_title],
     ['DIMSE port', String(status.dimse_port)],
     ['DICOMweb', `${origin}/dicom-web`],
-    ['JSON API', `${origin}/api/openapi.json`],
+    ['JSON API', `${origin}/api`],
   ]
 }
 

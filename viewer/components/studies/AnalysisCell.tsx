@@ -31,7 +31,7 @@ function Line({ job }: { job: Job }) {
       return (
         <>
           <CircleCheck className="size-3.5 shrink-0 text-good" aria-hidden />
-          <span className="truncate">{mainResult(job)}</span>
+          <MainResult job={job} />
         </>
       )
     case 'failed':
@@ -44,7 +44,7 @@ function Line({ job }: { job: Job }) {
     case 'queued':
       return <Plain icon={CircleDashed} text={JOB_WORDS.queued} />
     case 'skipped':
-      return <Plain icon={CircleMinus} text={reason ? `Skipped: ${reason}` : JOB_WORDS.skipped} />
+      return <Plain icon={CircleMinus} text={JOB_WORDS.skipped} />
     case 'canceled':
       return <Plain icon={Ban} text={JOB_WORDS.canceled} />
   }
@@ -59,9 +59,15 @@ function Plain({ icon: Icon, text }: { icon: typeof Ban; text: string }) {
   )
 }
 
-function mainResult(job: Job): string {
+function MainResult({ job }: { job: Job }) {
   const first = job.measurements[0]
-  return first ? formatMeasurement(first) : JOB_WORDS.complete
+  if (!first) return <span>{JOB_WORDS.complete}</span>
+  return (
+    <span className="truncate">
+      <span className="tabular-nums">{formatMeasurement(first)}</span>{' '}
+      <span className="text-faint">{displayText(first.name)}</span>
+    </span>
+  )
 }
 
 function Story({ job }: { job: Job }) {
@@ -70,7 +76,7 @@ function Story({ job }: { job: Job }) {
   return (
     <div className="space-y-0.5">
       <p className="font-medium">
-        {displayText(job.model.title)}: {JOB_WORDS[job.label].toLowerCase()}
+        {[displayText(job.model.title), JOB_WORDS[job.label]].filter(Boolean).join(': ')}
       </p>
       {job.series_description && <p className="text-soft">{displayText(job.series_description)}</p>}
       {stage && <p>{stage}</p>}

@@ -17,13 +17,13 @@ interface StudyTableProps {
 }
 
 const WIDTHS: Record<string, string> = {
-  patient: 'w-[19%]',
-  id: 'w-[11%]',
-  date: 'w-36',
+  patient: 'w-[20%]',
+  id: 'w-[12%]',
+  date: 'w-28 lg:w-36',
   accession: 'w-[9%]',
-  modalities: 'w-[9.500rem]',
+  modalities: 'w-32 lg:w-36',
   counts: 'w-28',
-  analysis: 'w-44',
+  analysis: 'w-36 lg:w-48',
   stored: 'w-32',
 }
 
@@ -71,7 +71,7 @@ export function StudyTable({ studies, listKey, onOpen, onOpenInOhif, onTurn }: S
 
   return (
     <div className="min-h-0 flex-1 overflow-auto">
-      <table className="w-full min-w-[52rem] table-fixed border-separate border-spacing-0" onKeyDown={press}>
+      <table className="w-full min-w-[46rem] table-fixed border-separate border-spacing-0" onKeyDown={press}>
         <thead>
           {table.getHeaderGroups().map((group) => (
             <tr key={group.id}>
@@ -80,7 +80,7 @@ export function StudyTable({ studies, listKey, onOpen, onOpenInOhif, onTurn }: S
                   key={header.id}
                   scope="col"
                   className={clsx(
-                    'sticky top-0 z-10 h-7 border-b border-line bg-panel px-2 text-left text-2xs font-medium text-faint first:pl-3',
+                    'sticky top-0 z-10 h-7 border-b border-line bg-panel px-2 text-left text-2xs font-medium whitespace-nowrap text-faint first:pl-3',
                     WIDTHS[header.column.id],
                     HIDDEN[header.column.id],
                   )}

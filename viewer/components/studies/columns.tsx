@@ -12,7 +12,7 @@ export const features = tableFeatures({})
 const helper = createColumnHelper<typeof features, Study>()
 
 /** What a narrow window leaves out, by column. */
-export const HIDDEN: Record<string, string> = { accession: 'hidden xl:table-cell' }
+export const HIDDEN: Record<string, string> = { accession: 'hidden xl:table-cell', stored: 'hidden lg:table-cell' }
 
 export const columns = helper.columns([
   helper.display({
@@ -34,7 +34,7 @@ export const columns = helper.columns([
     header: 'Study date',
     cell: ({ row: { original: study } }) => (
       <span className="tabular-nums">
-        {formatDate(study.study_date)} <span className="text-faint">{formatTime(study.study_time)}</span>
+        {formatDate(study.study_date)} <span className="hidden text-faint lg:inline">{formatTime(study.study_time)}</span>
       </span>
     ),
   }),
@@ -51,13 +51,7 @@ export const columns = helper.columns([
   helper.display({
     id: 'modalities',
     header: 'Modalities',
-    cell: ({ row }) => (
-      <span className="flex gap-1">
-        {row.original.modalities.map((modality) => (
-          <ModalityChip key={modality} modality={displayText(modality)} />
-        ))}
-      </span>
-    ),
+    cell: ({ row }) => <Modalities modalities={row.original.modalities} />,
   }),
   helper.display({
     id: 'counts',
@@ -83,3 +77,20 @@ export const columns = helper.columns([
     ),
   }),
 ])
+
+const MOST_LETTERS = 9
+
+function Modalities({ modalities }: { modalities: string[] }) {
+  const fitting = modalities.filter(
+    (_, index) => modalities.slice(0, index + 1).join('').length <= MOST_LETTERS || index === 0,
+  )
+  const more = modalities.length - fitting.length
+  return (
+    <span className="flex items-center gap-1" title={modalities.map(displayText).join(', ')}>
+      {fitting.map((modality) => (
+        <ModalityChip key={modality} modality={displayText(modality)} />
+      ))}
+      {more > 0 && <span className="text-2xs text-faint">+{more}</span>}
+    </span>
+  )
+}

@@ -1,22 +1,26 @@
 import { JobCard } from '@/components/study/JobCard'
+import { SkippedSeries } from '@/components/study/SkippedSeries'
 import { RunButton } from '@/components/study/RunButton'
 import { JOB_WORDS, isOpen, splitRuns } from '@/lib/job-words'
 import { formatStamp } from '@/lib/dicom-dates'
 import { displayText } from '@/lib/text'
 import type { Job, StudyDetail } from '@/lib/types'
 
-const RANK = ['running', 'queued', 'failed', 'complete', 'canceled', 'skipped']
+const RANK = ['running', 'queued', 'failed', 'complete', 'canceled']
 
 /** What models make of the study: what runs now first, runs that were replaced last. */
 export function Analyses({ study }: { study: StudyDetail }) {
   const { current, earlier } = splitRuns(study.jobs)
   const ordered = [...current].sort((a, b) => RANK.indexOf(a.label) - RANK.indexOf(b.label))
+  const ran = ordered.filter((job) => job.label !== 'skipped')
+  const skipped = ordered.filter((job) => job.label === 'skipped')
   if (study.jobs.length === 0) return <NoAnalysis study={study} />
   return (
     <section aria-label="Analyses" className="space-y-3">
-      {ordered.map((job) => (
+      {ran.map((job) => (
         <JobCard key={job.job_id} job={job} study={study} />
       ))}
+      {skipped.length > 0 && <SkippedSeries jobs={skipped} study={study} />}
       {earlier.length > 0 && <EarlierRuns jobs={earlier} />}
     </section>
   )

@@ -1,28 +1,42 @@
+import { ReportCard } from '@/components/study/ReportCard'
 import { SegPicture } from '@/components/study/SegPicture'
 import { formatUnit, formatValue } from '@/lib/job-words'
 import { displayText } from '@/lib/text'
-import type { Job, StudyDetail } from '@/lib/types'
+import type { Job, Measurement, StudyDetail } from '@/lib/types'
 
-/** What a model found: the segmentation over the image, and the measurements. */
+/** What a model found: the segmentation over the image, the measurements, and the report. */
 export function JobResult({ job, study }: { job: Job; study: StudyDetail }) {
-  const seg = job.results.seg
+  const { seg, sr } = job.results
   const series = study.series.find((item) => item.series_instance_uid === seg?.series_instance_uid)
   return (
-    <div className="flex flex-col gap-4 border-t border-line p-3 lg:flex-row">
+    <div className="grid gap-4 border-t border-line p-3 lg:grid-cols-[minmax(0,26rem)_minmax(0,1fr)] lg:grid-rows-[auto_1fr]">
+      <Numbers measurements={job.measurements} />
       {seg && (
-        <SegPicture studyUid={study.study_instance_uid} seg={seg} frames={Math.max(1, series?.frame_count ?? 1)} />
+        <div className="lg:col-start-1 lg:row-span-2 lg:row-start-1">
+          <SegPicture studyUid={study.study_instance_uid} seg={seg} frames={Math.max(1, series?.frame_count ?? 1)} />
+        </div>
       )}
-      <dl className="space-y-3 lg:pt-1">
-        {job.measurements.map((measurement) => (
-          <div key={measurement.name}>
-            <dt className="text-xs text-soft">{displayText(measurement.name)}</dt>
-            <dd className="text-2xl leading-tight font-semibold tabular-nums">
-              {formatValue(measurement.value)}{' '}
-              <span className="text-sm font-normal text-soft">{formatUnit(measurement.unit)}</span>
-            </dd>
-          </div>
-        ))}
-      </dl>
+      {sr && (
+        <div className="min-w-0 lg:col-start-2">
+          <ReportCard sopUid={sr.sop_instance_uid} />
+        </div>
+      )}
     </div>
+  )
+}
+
+function Numbers({ measurements }: { measurements: Measurement[] }) {
+  return (
+    <dl className="flex flex-wrap gap-x-8 gap-y-3 lg:col-start-2">
+      {measurements.map((measurement) => (
+        <div key={measurement.name}>
+          <dt className="text-xs text-soft">{displayText(measurement.name)}</dt>
+          <dd className="text-2xl leading-tight font-semibold tabular-nums">
+            {formatValue(measurement.value)}{' '}
+            <span className="text-sm font-normal text-soft">{formatUnit(measurement.unit)}</span>
+          </dd>
+        </div>
+      ))}
+    </dl>
   )
 }

@@ -1,7 +1,7 @@
 'use client'
 
+import type { ReactNode } from 'react'
 import { ReportBody } from '@/components/study/ReportBody'
-import { ResearchMark } from '@/components/ui/Chip'
 import { formatDate, formatTime } from '@/lib/dicom-dates'
 import { useReport } from '@/lib/queries'
 import { displayText } from '@/lib/text'
@@ -9,13 +9,12 @@ import type { Report } from '@/lib/types'
 
 interface ReportCardProps {
   sopUid: string
-  fromModel: boolean
-  /** A later run made another one. */
-  superseded: boolean
+  /** What is to be said of it beside its title. */
+  mark?: ReactNode
 }
 
 /** A structured report as a document. */
-export function ReportCard({ sopUid, fromModel, superseded }: ReportCardProps) {
+export function ReportCard({ sopUid, mark }: ReportCardProps) {
   const { data: report, error } = useReport(sopUid)
   return (
     <article data-testid="report" className="overflow-hidden rounded-md border border-line bg-panel">
@@ -24,8 +23,7 @@ export function ReportCard({ sopUid, fromModel, superseded }: ReportCardProps) {
           <h2 className="truncate font-medium">{displayText(report?.title) || 'Structured report'}</h2>
           {report && <p className="truncate text-xs text-faint tabular-nums">{origin(report)}</p>}
         </div>
-        {superseded && <span className="text-xs text-soft">Replaced by a later run</span>}
-        {fromModel && <ResearchMark />}
+        {mark}
       </header>
       {error && <p className="p-3 text-bad">The report could not be read: {error.message}</p>}
       {!report && !error && <p className="p-3 text-soft">Reading the report…</p>}

@@ -1,22 +1,26 @@
 import { ReportCard } from '@/components/study/ReportCard'
+import { ResearchMark } from '@/components/ui/Chip'
+import { splitRuns } from '@/lib/job-words'
 import type { Series, StudyDetail } from '@/lib/types'
 
-/** Every structured report of the study; the newest result of a model first. */
+/** The structured reports that no current analysis shows: other systems' and replaced ones. */
 export function Reports({ study }: { study: StudyDetail }) {
-  const replaced = new Set(study.jobs.map((job) => job.predecessor_job_id))
-  const reports = study.series
-    .filter((series) => series.modality === 'SR' && series.sop_instance_uids.length > 0)
-    .sort((a, b) => b.stored_at.localeCompare(a.stored_at))
-  return reports.map((series) => (
-    <ReportCard
-      key={series.series_instance_uid}
-      sopUid={series.sop_instance_uids[0] as string}
-      fromModel={series.job_id !== null}
-      superseded={isReplaced(series, replaced)}
-    />
-  ))
+  const reports = study.series.filter((series) => isOther(series, study)).sort((a, b) => b.stored_at.localeCompare(a.stored_at))
+  return reports.map(({ series_instance_uid: uid, sop_instance_uids: [sopUid], job_id: job }) =>
+    sopUid ? <ReportCard key={uid} sopUid={sopUid} mark={job && <Replaced />} /> : null,
+  )
 }
 
-function isReplaced(series: Series, replaced: ReadonlySet<string | null>): boolean {
-  return series.job_id !== null && replaced.has(series.job_id)
+function isOther(series: Series, study: StudyDetail): boolean {
+  const shown = splitRuns(study.jobs).current.filter((job) => job.label === 'complete')
+  return series.modality === 'SR' && !shown.some((job) => job.results.sr?.series_instance_uid === series.series_instance_uid)
+}
+
+function Replaced() {
+  return (
+    <>
+      <span className="text-xs text-soft">Replaced by a later run</span>
+      <ResearchMark />
+    </>
+  )
 }

@@ -1,5 +1,6 @@
 'use client'
 
+import clsx from 'clsx'
 import { Slider } from 'radix-ui'
 import { useEffect, useRef, useState } from 'react'
 import { renderedPath } from '@/lib/paths'
@@ -17,6 +18,7 @@ export function SegPicture({ studyUid, seg, frames }: SegPictureProps) {
   const frame = Math.min(Math.max(asked, 1), frames)
   const address = (number: number) => renderedPath(studyUid, seg, number)
   const [broken, setBroken] = useState<string | null>(null)
+  const [shown, setShown] = useState(false)
   const box = useWheel((by) => setFrame(Math.min(Math.max(frame + by, 1), frames)))
 
   useEffect(() => {
@@ -27,14 +29,16 @@ export function SegPicture({ studyUid, seg, frames }: SegPictureProps) {
 
   return (
     <figure className="w-full max-w-[26rem] shrink-0 space-y-2" data-testid="seg-picture">
-      <div ref={box} className="flex aspect-square items-center justify-center overflow-hidden rounded bg-black">
+      <div ref={box} className="relative flex aspect-square items-center justify-center overflow-hidden rounded bg-black">
+        {!shown && broken === null && <p className="absolute animate-breathe text-soft">Rendering…</p>}
         {broken === address(frame) ? (
           <p className="p-6 text-center text-soft">This slice could not be rendered.</p>
         ) : (
           <img
             src={address(frame)}
             alt={`Segmentation over the image, slice ${frame} of ${frames}`}
-            className="size-full object-contain"
+            className={clsx('size-full object-contain', !shown && 'opacity-0')}
+            onLoad={() => setShown(true)}
             onError={() => setBroken(address(frame))}
           />
         )}
@@ -53,7 +57,7 @@ export function SegPicture({ studyUid, seg, frames }: SegPictureProps) {
           </Slider.Track>
           <Slider.Thumb aria-label="Slice" className="block size-3.5 rounded-full bg-ink shadow" />
         </Slider.Root>
-        <span className="w-20 text-right">
+        <span className="min-w-24 text-right whitespace-nowrap">
           Slice {frame} / {frames}
         </span>
       </figcaption>

@@ -13,6 +13,7 @@ export function SeriesRail({ study }: { study: StudyDetail }) {
         {series.map((item) => (
           <SeriesCard
             key={item.series_instance_uid}
+            studyUid={study.study_instance_uid}
             series={item}
             jobs={study.jobs.filter((job) => job.series_instance_uid === item.series_instance_uid)}
           />

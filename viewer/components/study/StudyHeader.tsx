@@ -30,9 +30,11 @@ export function StudyHeader({ study }: { study: StudyDetail }) {
           <Fact>
             {formatDate(study.study_date)} {formatTime(study.study_time)}
           </Fact>
-          <Fact>
-            <bdi className="text-ink">{displayText(study.study_description)}</bdi>
-          </Fact>
+          {study.study_description && (
+            <Fact>
+              <bdi className="text-ink">{displayText(study.study_description)}</bdi>
+            </Fact>
+          )}
           {study.accession_number && <Fact>Accession {displayText(study.accession_number)}</Fact>}
           <Fact>
             {count(study.series_count, 'series', 'series')}, {count(study.instance_count, 'image')}
@@ -55,7 +57,7 @@ export function StudyHeader({ study }: { study: StudyDetail }) {
 }
 
 function Fact({ children }: { children: ReactNode }) {
-  return <span className="truncate tabular-nums empty:hidden">{children}</span>
+  return <span className="truncate tabular-nums">{children}</span>
 }
 
 function personal(study: StudyDetail): string {

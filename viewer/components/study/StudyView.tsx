@@ -16,7 +16,8 @@ export function StudyView() {
   if (!uid) return <Message title="No study is named in the address" />
   if (!study && error) {
     const unknown = error instanceof ApiError && error.status === 404
-    return <Message title={unknown ? 'This study is not stored here' : 'The study could not be read'}>{error.message}</Message>
+    if (!unknown) return <Message title="The study could not be read">{error.message}</Message>
+    return <Message title="This study is not stored here">It will appear on this page if it is sent.</Message>
   }
   if (!study) return <Message title="Reading…" />
   return (

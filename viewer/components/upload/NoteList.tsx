@@ -2,11 +2,13 @@
 
 import { useVirtualizer } from '@tanstack/react-virtual'
 import clsx from 'clsx'
-import { useRef } from 'react'
+import { useMemo, useRef } from 'react'
 import { count, displayText } from '@/lib/text'
 import type { Note } from '@/lib/upload/state'
 
 const ROW = 40
+const ORDER: Note['kind'][] = ['refused', 'warning', 'left out']
+const WORDS: Record<Note['kind'], string> = { refused: 'Refused', warning: 'Quarantined', 'left out': 'Left out' }
 const TONES: Record<Note['kind'], string> = {
   'left out': 'text-faint',
   refused: 'text-bad',
@@ -16,6 +18,7 @@ const TONES: Record<Note['kind'], string> = {
 /** Every file that is not simply stored, and why. A folder may hold ten thousand of them. */
 export function NoteList({ notes }: { notes: readonly Note[] }) {
   const box = useRef<HTMLDivElement>(null)
+  const worstFirst = useMemo(() => ORDER.flatMap((kind) => notes.filter((note) => note.kind === kind)), [notes])
   // Its functions cannot be memoized, which the compiler's lint would like them to be.
   // eslint-disable-next-line react-hooks/incompatible-library
   const rows = useVirtualizer({
@@ -30,7 +33,7 @@ export function NoteList({ notes }: { notes: readonly Note[] }) {
       <div ref={box} className="max-h-52 overflow-y-auto" data-testid="upload-notes">
         <ul className="relative" style={{ height: rows.getTotalSize() }}>
           {rows.getVirtualItems().map(({ index, start }) => (
-            <NoteRow key={index} note={notes[index] as Note} top={start} />
+            <NoteRow key={index} note={worstFirst[index] as Note} top={start} />
           ))}
         </ul>
       </div>
@@ -46,7 +49,7 @@ function NoteRow({ note, top }: { note: Note; top: number }) {
       style={{ height: ROW, transform: `translateY(${top}px)` }}
     >
       <span className="truncate text-xs" title={path}>
-        <span className={clsx('mr-1.5', TONES[note.kind])}>{note.kind}</span>
+        <span className={clsx('mr-1.5', TONES[note.kind])}>{WORDS[note.kind]}</span>
         <bdi>{path}</bdi>
       </span>
       <span className="truncate text-2xs text-soft" title={displayText(note.reason)}>
