@@ -4,27 +4,33 @@ All of it runs in a worker's thread. A part is handed over the moment it is whol
 for it until the request ends, so that the parts of one request share their commits.
 """
 
-import io
-import warnings
+import struct
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import pydicom
 import structlog
 
 from hounsfield.archive.errors import CannotUnderstand, HounsfieldError
 from hounsfield.archive.ingest import Reception, receive
 from hounsfield.archive.types import Source, StoreResult
+from hounsfield.dicomweb.bodies import CLOSE
 from hounsfield.dicomweb.media_types import DICOM, OCTET_STREAM
+from hounsfield.dicomweb.problems import BodyTooLarge
+from hounsfield.dicomweb.resource import UID
 
 if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive
 
 log = structlog.get_logger()
 
-BEGINNING = 32 * 1024
+BEGINNING = 2048
+"""Bytes kept of each part: the File Meta and the first elements of group 0008."""
+MAX_PARTS = 20_000
 PLAIN_ENCODINGS = frozenset({"", "binary", "8bit", "7bit"})
+SOP_CLASS = (b"\x08\x00\x16\x00", b"\x02\x00\x02\x00")
+SOP_INSTANCE = (b"\x08\x00\x18\x00", b"\x02\x00\x03\x00")
+"""In the data set; else in the File Meta, which repeats them."""
 ACCEPTED = frozenset({"", DICOM, OCTET_STREAM})
 
 
@@ -38,17 +44,21 @@ class Part:
 
     def names(self) -> tuple[str, str]:
         """SOP Class and Instance UID as far as they can be read, for the list of failures."""
-        try:
-            with warnings.catch_warnings(action="ignore"):
-                dataset = pydicom.dcmread(
-                    io.BytesIO(self.beginning),
-                    force=True,
-                    stop_before_pixels=True,
-                    specific_tags=["SOPClassUID", "SOPInstanceUID"],
-                )
-            return str(dataset.get("SOPClassUID", "")), str(dataset.get("SOPInstanceUID", ""))
-        except Exception:
-            return "", ""
+        names = tuple(_uid(self.beginning, *tags) for tags in (SOP_CLASS, SOP_INSTANCE))
+        return names if all(names) else ("", "")  # type: ignore[return-value]
+
+
+def _uid(beginning: bytes, *tags: bytes) -> str:
+    """The first of these elements that holds a UID, in a data set that may be broken."""
+    for tag in tags:
+        start = beginning.find(tag) + 8
+        size = "<H" if beginning[start - 4 : start - 2] == b"UI" else "<I"
+        if start >= 8 and len(beginning) >= start:
+            (length,) = struct.unpack_from(size, beginning, start - struct.calcsize(size))
+            text = beginning[start : start + min(length, 66)].decode("latin-1").rstrip("\0 ")
+            if UID.fullmatch(text):
+                return text
+    return ""
 
 
 class StoreParts:
@@ -64,6 +74,8 @@ class StoreParts:
 
     def begin(self, headers: dict[str, str]) -> None:
         """Look at what the part says that it is."""
+        if len(self.parts) >= MAX_PARTS:
+            raise BodyTooLarge(f"a request may hold {MAX_PARTS} instances at most", CLOSE)
         self._beginning = bytearray()
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         encoding = headers.get("content-transfer-encoding", "").strip().lower()

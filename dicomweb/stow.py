@@ -135,17 +135,13 @@ def _close(reader: BodyReader, writing: "concurrent.futures.Future[None]") -> No
 async def _await_all(parts: Sequence[Part]) -> tuple[list[StoreResult], list[Failure]]:
     """Wait for the commits of all parts, which they share."""
     stored: list[StoreResult] = []
-    failures: list[Failure] = []
     for part in parts:
-        error = part.error
         if part.future is not None:
             try:
                 stored.append(await asyncio.wrap_future(part.future))
             except Exception as refusal:
-                error = refusal
-        if error is not None:
-            failures.append(Failure(error, *part.names()))
-    return stored, failures
+                part.error = refusal
+    return stored, [Failure(part.error, *part.names()) for part in parts if part.error is not None]
 
 
 def _answer(

@@ -271,3 +271,12 @@ async def test_a_hundred_instances_in_one_request_share_their_commits(
     assert len(values(response.json(), REFERENCED)) == 100
     found = await client.get(f"/studies?StudyInstanceUID={datasets[0].StudyInstanceUID}")
     assert values(found.json()[0], "00201208") == [100]
+
+
+async def test_a_request_of_too_many_parts_is_cut_off(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hounsfield.dicomweb.store_parts.MAX_PARTS", 3)
+    body = multipart([b"x"] * 5)
+    response = await client.post("/studies", content=body, headers=STORE_HEADERS)
+    assert response.status_code == 413

@@ -1,0 +1,92 @@
+"""A large instance goes in and out in constant memory (issue: 2 GB under 256 MB; A-07)."""
+
+import os
+import struct
+import threading
+from collections.abc import Iterator
+
+import httpx
+import psutil
+import pytest
+from dicomweb_requests import STORE_HEADERS, multipart, serve, url_of
+from factories import ct_slice, encode
+from pydicom import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from hounsfield.archive.archive import Archive
+
+FRAME = 512 * 512 * 2
+FRAMES = 600
+MIB = 1024 * 1024
+
+
+class Peak:
+    """The largest resident size of this process, server and client together."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.base = self.peak = self._process.memory_info().rss
+
+    def __enter__(self) -> "Peak":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    @property
+    def growth(self) -> int:
+        return self.peak - self.base
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.01):
+            self.peak = max(self.peak, self._process.memory_info().rss)
+
+
+def object_in_pieces(dataset: Dataset, frame: bytes) -> Iterator[bytes]:
+    """The multipart body of one instance, frame by frame."""
+    before, behind = multipart([b"|"]).split(b"|")
+    length = FRAMES * FRAME
+    explicit = dataset.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    head = (
+        struct.pack("<HH2sHI", 0x7FE0, 0x10, b"OW", 0, length)
+        if explicit
+        else struct.pack("<HHI", 0x7FE0, 0x10, length)
+    )
+    yield before + encode(dataset) + head
+    for _ in range(FRAMES):
+        yield frame
+    yield behind
+
+
+def received(url: str, accept: str) -> int:
+    """Bytes of an answer that nobody keeps."""
+    with httpx.stream("GET", url, headers={"accept": accept}, timeout=120) as response:
+        assert response.status_code == 200
+        return sum(len(piece) for piece in response.iter_raw(MIB))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_memory_does_not_grow_with_the_instance(archive: Archive, syntax: str) -> None:
+    dataset = ct_slice(512, 512, NumberOfFrames=FRAMES)
+    del dataset.PixelData
+    dataset.file_meta.TransferSyntaxUID = syntax
+    body = object_in_pieces(dataset, os.urandom(FRAME))
+    whole = FRAMES * FRAME
+    with serve(archive) as base, Peak() as memory:
+        answer = httpx.post(f"{base}/studies", content=body, headers=STORE_HEADERS, timeout=120)
+        assert answer.status_code == 200, answer.text
+        url = base + url_of(dataset)
+        assert received(url, 'multipart/related; type="application/dicom"') > whole
+        assert received(url, "application/dicom; transfer-syntax=*") > whole
+        assert received(f"{url}/bulkdata/7FE00010", "*/*") == whole
+        everything = ",".join(str(number + 1) for number in range(FRAMES))
+        frames = "multipart/related; type=application/octet-stream; transfer-syntax=*"
+        assert received(f"{url}/frames/{everything}", frames) > whole
+    assert whole > 2 * 128 * MIB
+    assert memory.growth < 128 * MIB
