@@ -2,9 +2,7 @@
 
 import os
 import sys
-import time
 from pathlib import Path
-from types import TracebackType
 
 
 class Locked(RuntimeError):
@@ -12,24 +10,21 @@ class Locked(RuntimeError):
 
 
 class FileLock:
-    """``with FileLock(path):`` or acquire and release; the file stays, holding our number."""
+    """Taken with :meth:`acquire`; the file stays, holding the holder's process number."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor: int | None = None
 
-    def acquire(self, timeout: float = 0) -> None:
-        """Take the lock, waiting at most ``timeout`` seconds, or raise :class:`Locked`."""
-        deadline = time.monotonic() + timeout
+    def acquire(self) -> None:
+        """Take the lock, or raise :class:`Locked` at once."""
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-        while not _try_lock(descriptor):
-            if time.monotonic() >= deadline:
-                os.close(descriptor)
-                raise Locked(str(self.path))
-            time.sleep(0.05)
+        if not _try_lock(descriptor):
+            os.close(descriptor)
+            raise Locked(str(self.path))
         self._descriptor = descriptor
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0) if hasattr(os, "pwrite") else None
+        os.write(descriptor, b"%d\n" % os.getpid())
 
     def release(self) -> None:
         """Let go of it; closing the descriptor is what unlocks."""
@@ -43,18 +38,6 @@ class FileLock:
             return self.path.read_text().strip()
         except OSError:
             return ""
-
-    def __enter__(self) -> "FileLock":
-        self.acquire(timeout=60)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.release()
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -56,7 +56,7 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="Print one line of JSON and end.")] = False,
     limit: Annotated[
         float, typer.Option(help="Seconds that the result may take after the last image.")
-    ] = 180,
+    ] = 300,
     data_dir: DataDir = None,
 ) -> None:
     """Send a study with a known truth, wait for the model, and compare."""
