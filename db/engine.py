@@ -78,7 +78,7 @@ class Database:
             driver_url(self.url),
             pool_size=self._pool_size,
             max_overflow=self._pool_size,
-            pool_pre_ping=False,
+            hide_parameters=True,
             connect_args={"connect_timeout": CONNECT_SECONDS, "prepare_threshold": 2},
         )
 
@@ -95,6 +95,7 @@ class Database:
             pool_size=self._pool_size,
             max_overflow=self._pool_size,
             isolation_level="AUTOCOMMIT",
+            hide_parameters=True,
             connect_args={"connect_timeout": CONNECT_SECONDS, "prepare_threshold": 2},
         )
 
