@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from hounsfield.dicomweb.problems import Headers
 
+OWN_SERVER = "connect-src 'self'"
 DOCUMENT = (
     "base-uri 'self'; form-action 'self'; frame-ancestors 'self'; object-src 'none'; "
     "default-src 'self'; connect-src 'self'; font-src 'self' data:; "
@@ -38,6 +39,11 @@ COMMON: Headers = [
 def with_scripts(policy: str, sources: Iterable[str]) -> str:
     """A document's policy with where its scripts may come from beside our own files."""
     return "; ".join((policy, " ".join(("script-src 'self'", *sources))))
+
+
+def with_socket(policy: str, host: str) -> str:
+    """The policy with our WebSocket by its name: not every browser takes it for ``'self'``."""
+    return policy.replace(OWN_SERVER, f"{OWN_SERVER} ws://{host} wss://{host}")
 
 
 def _complete(policy: str) -> Headers:

@@ -9,16 +9,23 @@ that a dot alone does not tell an asset.
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 
+from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from hounsfield.dicomweb.problems import Headers, MethodNotAllowed
+from hounsfield.dicomweb.problems import MethodNotAllowed
 from hounsfield.server.failures import answer
 from hounsfield.server.files import ENCODINGS, MEDIA_TYPES, file_response, find
 from hounsfield.server.inline_scripts import script_hashes
-from hounsfield.server.security_headers import DOCUMENT, OHIF, OHIF_SCRIPTS, with_scripts
+from hounsfield.server.security_headers import (
+    DOCUMENT,
+    OHIF,
+    OHIF_SCRIPTS,
+    with_scripts,
+    with_socket,
+)
 
-ALLOW: Headers = [(b"allow", b"GET, HEAD")]
+ALLOW = [(b"allow", b"GET, HEAD")]
 NOT_BUILT = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Hounsfield: viewer not built</title>
 <body style="font: 16px/1.5 system-ui; margin: 4rem auto; max-width: 40rem; padding: 0 1rem">
@@ -71,7 +78,9 @@ class Site:
         headers = {}
         if path.suffix == ".html":
             sources = (*self.scripts, *script_hashes(path))
-            headers["content-security-policy"] = with_scripts(self.policy, sources)
+            policy = with_scripts(self.policy, sources)
+            host = Headers(scope=scope).get("host", "")
+            headers["content-security-policy"] = with_socket(policy, host)
         return file_response(path, scope, status, headers)
 
 

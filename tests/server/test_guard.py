@@ -5,10 +5,14 @@ import itertools
 import socket
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
+import pytest
+from web_server import serving
 
 from hounsfield.archive.archive import Archive
+from hounsfield.server import protocols
 
 BROWSER = {"sec-fetch-site": "same-origin", "sec-fetch-mode": "cors", "sec-fetch-dest": "empty"}
 
@@ -118,7 +122,9 @@ async def test_every_answer_carries_the_security_fields(client: httpx.AsyncClien
         assert headers["x-frame-options"] == "SAMEORIGIN"
         assert headers["cross-origin-resource-policy"] == "same-origin"
         assert "frame-ancestors 'self'" in headers["content-security-policy"]
-        assert "'unsafe-eval'" not in headers["content-security-policy"]
+        scripts = headers["content-security-policy"].partition("script-src")[2]
+        assert "'unsafe-inline'" not in scripts
+        assert "'unsafe-eval'" not in scripts or path == "/ohif/"
         assert "no-store" in headers["cache-control"] or "no-cache" in headers["cache-control"]
 
 
@@ -170,3 +176,44 @@ async def test_a_body_that_trickles_is_given_up_while_others_are_served(
     assert time.monotonic() - began < 0.5
     assert (await slow).status_code == 408
     assert time.monotonic() - began < 5
+
+
+def test_a_connection_that_says_nothing_is_closed(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocols, "HEAD_SECONDS", 1.0)
+    with serving(archive) as port:
+        for said in (b"", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "):
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as peer:
+                peer.sendall(said)
+                assert _is_closed(peer)
+        assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+
+
+def test_a_client_that_does_not_take_its_answer_is_cut_off(
+    archive: Archive, viewer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocols, "STALL_SECONDS", 1.0)
+    (viewer / "web").mkdir(parents=True)
+    (viewer / "web" / "index.html").write_bytes(bytes(64 * 1024 * 1024))
+    with serving(archive, viewer=viewer) as port, socket.socket() as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        peer.connect(("127.0.0.1", port))
+        peer.sendall(b"GET /index.html HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        time.sleep(3)
+        assert _is_closed(peer)
+        assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+
+
+def _is_closed(peer: socket.socket) -> bool:
+    """Whether the peer ends before five seconds of silence, and before it has sent 60 MB."""
+    peer.settimeout(5)
+    received = 0
+    try:
+        while part := peer.recv(65536):
+            received += len(part)
+    except ConnectionError:
+        pass
+    except TimeoutError:
+        return False
+    return received < 60_000_000

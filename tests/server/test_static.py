@@ -103,6 +103,7 @@ async def test_an_inline_script_of_the_page_may_run_and_no_other(
     policy = (await client.get("/")).headers["content-security-policy"]
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     assert f"script-src 'self' 'sha256-{digest}'" in policy
+    assert "connect-src 'self' ws://127.0.0.1:8080 wss://127.0.0.1:8080;" in policy
     scripts = policy.split("script-src", 1)[1]
     assert "unsafe" not in scripts
     ohif = (await client.get("/ohif/")).headers["content-security-policy"]
