@@ -9,15 +9,15 @@ export function JobResult({ job, study }: { job: Job; study: StudyDetail }) {
   const { seg, sr } = job.results
   const series = study.series.find((item) => item.series_instance_uid === seg?.series_instance_uid)
   return (
-    <div className="grid gap-4 border-t border-line p-3 lg:grid-cols-[minmax(0,26rem)_minmax(0,1fr)] lg:grid-rows-[auto_1fr]">
+    <div className="grid grid-cols-[minmax(0,26rem)_minmax(7rem,1fr)] gap-4 border-t border-line p-3 lg:grid-rows-[auto_1fr]">
       <Numbers measurements={job.measurements} />
       {seg && (
-        <div className="lg:col-start-1 lg:row-span-2 lg:row-start-1">
+        <div className="col-start-1 row-start-1 lg:row-span-2">
           <SegPicture studyUid={study.study_instance_uid} seg={seg} frames={Math.max(1, series?.frame_count ?? 1)} />
         </div>
       )}
       {sr && (
-        <div className="min-w-0 lg:col-start-2">
+        <div className="col-span-2 min-w-0 lg:col-span-1 lg:col-start-2">
           <ReportCard sopUid={sr.sop_instance_uid} />
         </div>
       )}
@@ -27,7 +27,7 @@ export function JobResult({ job, study }: { job: Job; study: StudyDetail }) {
 
 function Numbers({ measurements }: { measurements: Measurement[] }) {
   return (
-    <dl className="flex flex-wrap gap-x-8 gap-y-3 lg:col-start-2">
+    <dl className="col-start-2 row-start-1 flex flex-wrap content-start gap-x-8 gap-y-3">
       {measurements.map((measurement) => (
         <div key={measurement.name}>
           <dt className="text-xs text-soft">{displayText(measurement.name)}</dt>

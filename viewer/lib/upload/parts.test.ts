@@ -90,11 +90,13 @@ describe('an answer', () => {
   it('names what was stored, warned about and refused, with the server’s own words', () => {
     const read = readAnswer(202, JSON.stringify(answer))
     if (read instanceof StoreError) throw read
-    expect(read.stored).toEqual(['1.2', '1.3'])
-    expect(read.warned.get('1.3')).toMatch(/quarantine/)
-    expect(read.refused.get('1.1')).toMatch(/contradicts/)
-    expect(read.refused.get('1.9')).toBe('The data set ends inside an element.')
-    expect(read.nameless).toEqual([reasonText(0xc000)])
+    expect(read).toMatchObject([
+      { sopInstanceUid: '1.2', kind: 'stored' },
+      { sopInstanceUid: '1.3', kind: 'warning', reason: expect.stringMatching(/quarantine/) as string },
+      { sopInstanceUid: '1.1', kind: 'refused', reason: expect.stringMatching(/contradicts/) as string },
+      { sopInstanceUid: '1.9', kind: 'refused', reason: 'The data set ends inside an element.' },
+      { sopInstanceUid: '', kind: 'refused', reason: reasonText(0xc000) },
+    ])
   })
 
   it('is paired with the files, also where names do not fit', () => {
@@ -105,6 +107,13 @@ describe('an answer', () => {
     const files = [file('a', '1.1'), file('b', '1.2'), file('c', '1.3'), file('d', '1.8'), file('e', '')]
     const kinds = [...outcomes(files, read)].map(([{ path }, outcome]) => `${path} ${outcome.kind}`)
     expect(kinds.sort()).toEqual(['a refused', 'b stored', 'c warning', 'd refused', 'e refused'])
+  })
+
+  it('of two files under one UID belongs to each in the order in which they were sent', () => {
+    const files = ['a', 'b'].map((path) => ({ path, sopInstanceUid: '1.2', size: 1, file: new Blob() }))
+    const first = { sopInstanceUid: '1.2', kind: 'stored', reason: '' } as const
+    const paired = outcomes(files, [first, { ...first, kind: 'warning', reason: 'other content' }])
+    expect([...paired].map(([{ path }, { kind }]) => `${path} ${kind}`)).toEqual(['a stored', 'b warning'])
   })
 
   it.each([

@@ -4,7 +4,8 @@ import { dicomFile } from '@/lib/upload/samples'
 import { type StoreAnswer, StoreError } from '@/lib/upload/stow'
 import { readFileMeta } from '@/lib/upload/file-meta'
 
-const NONE: StoreAnswer = { stored: [], warned: new Map(), refused: new Map(), nameless: [] }
+const allStored = (uids: string[]): StoreAnswer =>
+  uids.map((sopInstanceUid) => ({ sopInstanceUid, kind: 'stored', reason: '' }))
 
 /** A server that reads the files it is sent, and can be told to misbehave. */
 class Server {
@@ -23,7 +24,7 @@ class Server {
       await (this.hold ?? Promise.resolve())
       if (signal.aborted) throw new DOMException('canceled', 'AbortError')
       this.requests.push(uids)
-      const answer = this.misbehave.shift()?.(this.requests.length, uids) ?? { ...NONE, stored: uids }
+      const answer = this.misbehave.shift()?.(this.requests.length, uids) ?? allStored(uids)
       if (answer instanceof Error) throw answer
       return answer
     } finally {
@@ -73,7 +74,7 @@ describe('an upload', () => {
 
   it('names what the server refused and why', async () => {
     server.misbehave = [
-      () => ({ ...NONE, stored: ['1.2.0'], refused: new Map([['1.2.1', 'Not readable.']]) }),
+      () => [...allStored(['1.2.0']), { sopInstanceUid: '1.2.1', kind: 'refused', reason: 'Not readable.' }],
     ]
     void add(files(2))
     const state = await ended()
@@ -92,7 +93,7 @@ describe('an upload', () => {
 
   it('gives up after some tries, and sends just the unconfirmed again when told', async () => {
     const broken = () => new StoreError('The connection to the server was lost.', true)
-    server.misbehave = [() => ({ ...NONE, stored: Array.from({ length: 20 }, (_, i) => `1.2.${i}`) }), broken, broken, broken, broken]
+    server.misbehave = [(_, uids) => allStored(uids), broken, broken, broken, broken]
     void add(files(25))
     const state = await ended()
     expect(state).toMatchObject({ stored: 20, unconfirmed: 5 })

@@ -159,7 +159,9 @@ export class UploadQueue {
     const results = [...outcomes(files, answer)]
     const stored = results.filter(([, outcome]) => outcome.kind !== 'refused').length
     this.addNotes(
-      results.flatMap(([{ path }, outcome]) => (outcome.kind === 'stored' ? [] : [{ path, ...outcome }])),
+      results.flatMap(([{ path }, outcome]) =>
+        outcome.kind === 'stored' ? [] : [{ path, kind: outcome.kind, reason: outcome.reason }],
+      ),
     )
     this.show({ stored: this.state.stored + stored, problem: null })
   }

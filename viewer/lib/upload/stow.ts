@@ -7,16 +7,17 @@
 import { problemText } from '@/lib/api'
 import { multipart } from '@/lib/upload/multipart'
 
-export interface StoreAnswer {
-  /** SOP Instance UIDs that lie in the archive. */
-  stored: string[]
-  /** Of these, the ones stored with a warning, and why. */
-  warned: Map<string, string>
-  /** SOP Instance UIDs that were refused, and why. */
-  refused: Map<string, string>
-  /** Reasons for instances that the server could not name. */
-  nameless: string[]
+/** What the server says of one instance. */
+export interface InstanceAnswer {
+  /** Empty where the server could not name it. */
+  sopInstanceUid: string
+  kind: 'stored' | 'warning' | 'refused'
+  /** Why, unless it is simply stored. */
+  reason: string
 }
+
+/** All that were stored, in the order in which they were sent, then all that were not. */
+export type StoreAnswer = readonly InstanceAnswer[]
 
 /** The request as a whole did not come through. */
 export class StoreError extends Error {
@@ -69,13 +70,20 @@ export function readAnswer(status: number, body: string): StoreAnswer | StoreErr
     const said = problemText(dataset) ?? firstReason(dataset)
     return new StoreError(said ?? `The server answered ${status} without a word why.`, mayPass(status))
   }
-  const stored = items(dataset['00081199'])
-  return {
-    stored: stored.map(uidOf),
-    warned: new Map(stored.filter((item) => item['00081196']).map((item) => [uidOf(item), WARNING])),
-    refused: new Map(items(dataset['00081198']).map((item) => [uidOf(item), reasonOf(item)])),
-    nameless: items(dataset['0008119A']).map(reasonOf),
-  }
+  return [
+    ...items(dataset['00081199']).map(storedAnswer),
+    ...items(dataset['00081198']).map(refusal),
+    ...items(dataset['0008119A']).map(refusal),
+  ]
+}
+
+function storedAnswer(item: Dataset): InstanceAnswer {
+  const warned = item['00081196'] !== undefined
+  return { sopInstanceUid: uidOf(item), kind: warned ? 'warning' : 'stored', reason: warned ? WARNING : '' }
+}
+
+function refusal(item: Dataset): InstanceAnswer {
+  return { sopInstanceUid: uidOf(item), kind: 'refused', reason: reasonOf(item) }
 }
 
 /** Too many requests, or something on the server's side that may be over soon. */
