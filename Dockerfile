@@ -3,7 +3,7 @@
 FROM node:20-slim AS viewer
 WORKDIR /build/viewer
 COPY viewer/package.json viewer/package-lock.json ./
-RUN npm ci --no-audit --no-fund
+RUN npm install --no-save --no-audit --no-fund
 COPY viewer/ ./
 RUN NEXT_TELEMETRY_DISABLED=1 npm run build && npm run build:ohif
 
