@@ -33,7 +33,7 @@ NOT_BUILT = """<!doctype html>
 <p>The server runs, but its pages are not here. In the checkout, <code>./dev start</code> builds
 them and starts the server; by hand:</p>
 <pre>cd viewer
-npm ci
+npm install
 npm run build
 npm run build:ohif</pre>
 <p>A wheel brings them along. DICOMweb is at <code>/dicom-web</code>, and the JSON API at
