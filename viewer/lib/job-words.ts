@@ -37,12 +37,21 @@ export function formatMeasurement({ value, unit }: Pick<Measurement, 'value' | '
   return [formatValue(value), formatUnit(unit)].filter(Boolean).join(' ')
 }
 
-/** The jobs that no later run has replaced, newest first, and the ones that were. */
+/**
+ * The jobs that count, and the ones that a later run has replaced; newest first. A result is
+ * replaced by a later result alone, not by a run that is under way or came to nothing.
+ */
 export function splitRuns(jobs: readonly Job[]): { current: Job[]; earlier: Job[] } {
-  const replaced = new Set(jobs.map((job) => job.predecessor_job_id))
+  const successors = new Map(jobs.map((job) => [job.predecessor_job_id, job]))
+  const laterRuns = (job: Job): Job[] => {
+    const next = successors.get(job.job_id)
+    return next ? [next, ...laterRuns(next)] : []
+  }
+  const isReplaced = (job: Job) =>
+    laterRuns(job).some((later) => later.label === 'complete' || job.label !== 'complete')
   const newest = [...jobs].sort((a, b) => b.created_at.localeCompare(a.created_at))
   return {
-    current: newest.filter((job) => !replaced.has(job.job_id) && !job.successor_job_id),
-    earlier: newest.filter((job) => replaced.has(job.job_id) || job.successor_job_id),
+    current: newest.filter((job) => !isReplaced(job)),
+    earlier: newest.filter(isReplaced),
   }
 }

@@ -4,6 +4,7 @@ import { formatMeasurement, formatValue, splitRuns } from '@/lib/job-words'
 import { listAddress, readListState } from '@/lib/list-state'
 import { ohifPath, renderedPath, studyPath } from '@/lib/paths'
 import { aJob } from '@/lib/samples'
+import type { Job, JobLabel } from '@/lib/types'
 
 describe('values', () => {
   it('keep four digits that count', () => {
@@ -24,15 +25,23 @@ describe('values', () => {
   })
 })
 
-it('runs that a later one has replaced are told from current ones', () => {
-  const runs = [
-    aJob({ job_id: 'a', created_at: '2026-01-01T00:00:00Z', successor_job_id: 'b' }),
-    aJob({ job_id: 'b', created_at: '2026-01-02T00:00:00Z', predecessor_job_id: 'a' }),
-    aJob({ job_id: 'c', created_at: '2026-01-03T00:00:00Z' }),
-  ]
-  const { current, earlier } = splitRuns(runs)
-  expect(current.map((job) => job.job_id)).toEqual(['c', 'b'])
-  expect(earlier.map((job) => job.job_id)).toEqual(['a'])
+describe('a result', () => {
+  const run = (id: string, label: JobLabel, predecessor: string | null = null) =>
+    aJob({ job_id: id, label, predecessor_job_id: predecessor, created_at: `2026-01-01T00:00:0${id}Z` })
+  const ids = (jobs: Job[]) => {
+    const { current, earlier } = splitRuns(jobs)
+    return [current.map((job) => job.job_id), earlier.map((job) => job.job_id)]
+  }
+
+  it('is replaced by a later result', () => {
+    expect(ids([run('1', 'complete'), run('2', 'complete', '1'), run('3', 'complete')])).toEqual([['3', '2'], ['1']])
+    expect(ids([run('1', 'complete'), run('2', 'failed', '1'), run('3', 'complete', '2')])).toEqual([['3'], ['2', '1']])
+  })
+
+  it('stays while another run is under way, or where that came to nothing', () => {
+    expect(ids([run('1', 'complete'), run('2', 'running', '1')])).toEqual([['2', '1'], []])
+    expect(ids([run('1', 'complete'), run('2', 'failed', '1'), run('3', 'canceled', '2')])).toEqual([['3', '1'], ['2']])
+  })
 })
 
 describe('the address of a list', () => {

@@ -1,7 +1,6 @@
 'use client'
 
 import { type FormEvent, useState } from 'react'
-import { toast } from 'sonner'
 import { candidates } from '@/components/study/RunButton'
 import { Button } from '@/components/ui/Button'
 import { Choice } from '@/components/ui/Choice'
@@ -33,10 +32,7 @@ export function RunDialog({ study, seriesUid, models, onClose }: RunDialogProps)
     start.mutate(
       { study_instance_uid: study.study_instance_uid, series_instance_uid: chosen, model },
       {
-        onSuccess: () => {
-          toast('Analysis queued')
-          onClose()
-        },
+        onSuccess: onClose,
       },
     )
   }

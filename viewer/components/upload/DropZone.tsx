@@ -5,44 +5,44 @@ import { useEffect, useState } from 'react'
 import { entriesOf, walk } from '@/lib/upload/collect'
 import type { UploadQueue } from '@/lib/upload/queue'
 
+/** A drag that ends elsewhere may end without a word; while it is here, dragover comes all the time. */
+const SILENCE_MS = 700
+
 /** The whole window takes files and folders. */
 export function DropZone({ queue }: { queue: UploadQueue }) {
   const [over, setOver] = useState(false)
 
   useEffect(() => {
-    // dragenter and dragleave come for every element that is crossed, in pairs.
-    let depth = 0
-    const enter = (event: DragEvent) => {
-      if (!hasFiles(event)) return
-      event.preventDefault()
-      depth += 1
-      setOver(true)
-    }
-    const leave = (event: DragEvent) => {
-      if (!hasFiles(event)) return
-      depth -= 1
-      if (depth <= 0) setOver(false)
+    let silence: ReturnType<typeof setTimeout> | undefined
+    const show = (shown: boolean) => {
+      clearTimeout(silence)
+      setOver(shown)
+      if (shown) silence = setTimeout(() => setOver(false), SILENCE_MS)
     }
     const hover = (event: DragEvent) => {
-      if (hasFiles(event)) event.preventDefault()
+      if (!hasFiles(event)) return
+      event.preventDefault()
+      show(true)
+    }
+    const leave = (event: DragEvent) => {
+      if (event.relatedTarget === null) show(false)
     }
     const drop = (event: DragEvent) => {
       if (!hasFiles(event) || !event.dataTransfer) return
       event.preventDefault()
-      depth = 0
-      setOver(false)
+      show(false)
       const entries = entriesOf(event.dataTransfer)
       void queue.add((onFound, signal) => walk(entries, onFound, signal))
     }
-    window.addEventListener('dragenter', enter)
-    window.addEventListener('dragleave', leave)
-    window.addEventListener('dragover', hover)
-    window.addEventListener('drop', drop)
+    const listeners = { dragenter: hover, dragover: hover, dragleave: leave, drop }
+    for (const [type, listener] of Object.entries(listeners)) {
+      window.addEventListener(type, listener as EventListener)
+    }
     return () => {
-      window.removeEventListener('dragenter', enter)
-      window.removeEventListener('dragleave', leave)
-      window.removeEventListener('dragover', hover)
-      window.removeEventListener('drop', drop)
+      clearTimeout(silence)
+      for (const [type, listener] of Object.entries(listeners)) {
+        window.removeEventListener(type, listener as EventListener)
+      }
     }
   }, [queue])
 
