@@ -37,9 +37,17 @@ export function formatMeasurement({ value, unit }: Pick<Measurement, 'value' | '
   return [formatValue(value), formatUnit(unit)].filter(Boolean).join(' ')
 }
 
+const RANK: JobLabel[] = ['running', 'queued', 'failed', 'complete', 'canceled', 'skipped']
+
+/** What moves or needs a person comes first. */
+function byImportance(a: Job, b: Job): number {
+  return RANK.indexOf(a.label) - RANK.indexOf(b.label)
+}
+
 /**
- * The jobs that count, and the ones that a later run has replaced; newest first. A result is
- * replaced by a later result alone, not by a run that is under way or came to nothing.
+ * The jobs that count, what says most first, and the ones that a later run has replaced; of one
+ * kind the newest first. A result is replaced by a later result alone, not by a run that is under
+ * way or came to nothing.
  */
 export function splitRuns(jobs: readonly Job[]): { current: Job[]; earlier: Job[] } {
   const successors = new Map(jobs.map((job) => [job.predecessor_job_id, job]))
@@ -51,7 +59,7 @@ export function splitRuns(jobs: readonly Job[]): { current: Job[]; earlier: Job[
     laterRuns(job).some((later) => later.label === 'complete' || job.label !== 'complete')
   const newest = [...jobs].sort((a, b) => b.created_at.localeCompare(a.created_at))
   return {
-    current: newest.filter((job) => !isReplaced(job)),
+    current: newest.filter((job) => !isReplaced(job)).sort(byImportance),
     earlier: newest.filter(isReplaced),
   }
 }

@@ -40,7 +40,7 @@ describe('a result', () => {
 
   it('stays while another run is under way, or where that came to nothing', () => {
     expect(ids([run('1', 'complete'), run('2', 'running', '1')])).toEqual([['2', '1'], []])
-    expect(ids([run('1', 'complete'), run('2', 'failed', '1'), run('3', 'canceled', '2')])).toEqual([['3', '1'], ['2']])
+    expect(ids([run('1', 'complete'), run('2', 'failed', '1'), run('3', 'canceled', '2')])).toEqual([['1', '3'], ['2']])
   })
 })
 

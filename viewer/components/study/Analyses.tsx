@@ -6,14 +6,11 @@ import { formatStamp } from '@/lib/dicom-dates'
 import { displayText } from '@/lib/text'
 import type { Job, StudyDetail } from '@/lib/types'
 
-const RANK = ['running', 'queued', 'failed', 'complete', 'canceled']
-
 /** What models make of the study: what runs now first, runs that were replaced last. */
 export function Analyses({ study }: { study: StudyDetail }) {
   const { current, earlier } = splitRuns(study.jobs)
-  const ordered = [...current].sort((a, b) => RANK.indexOf(a.label) - RANK.indexOf(b.label))
-  const ran = ordered.filter((job) => job.label !== 'skipped')
-  const skipped = ordered.filter((job) => job.label === 'skipped')
+  const ran = current.filter((job) => job.label !== 'skipped')
+  const skipped = current.filter((job) => job.label === 'skipped')
   if (study.jobs.length === 0) return <NoAnalysis study={study} />
   return (
     <section aria-label="Analyses" className="space-y-3">
