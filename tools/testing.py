@@ -29,12 +29,15 @@ def test(arguments: list[str]) -> int:
     environment.need_tools("storescu", "dciodvfy", "chromium")
     environment.make_viewer()
     front_end = [environment.npm(), "--prefix", str(environment.VIEWER), "run"]
+    pytest = [str(environment.PYTHON), "-m", "pytest"]
     return _all(
         ("lint", None),
         ("front end: lint", [*front_end, "lint"]),
         ("front end: types", [*front_end, "typecheck"]),
         ("front end: tests", [*front_end, "test"]),
-        ("unit, integration and browser", [str(environment.PYTHON), "-m", "pytest"]),
+        ("unit and integration", [*pytest, "--ignore=tests/browser"]),
+        # Apart: Playwright keeps an event loop of its own running until its process ends.
+        ("browser", [*pytest, "tests/browser"]),
     )
 
 

@@ -75,7 +75,7 @@ def open_study(page: Page, base_url: str, study: str, **query: str) -> None:
     page.wait_for_selector("canvas")
 
 
-def until_painted(page: Page, seconds: float = 40) -> None:
+def until_painted(page: Page, seconds: float = 90) -> None:
     """Wait until the viewport shows more than one grey level."""
     deadline = time.monotonic() + seconds
     while viewport_picture(page).std() < 3:
@@ -201,11 +201,11 @@ def scroll(page: Page) -> None:
     """The next image is another picture."""
     before = viewport_picture(page)
     page.locator("canvas").first.hover()
-    page.mouse.wheel(0, 400)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while np.array_equal(before, viewport_picture(page)):
         assert time.monotonic() < deadline, "scrolling changes nothing"
-        time.sleep(0.2)
+        page.mouse.wheel(0, 400)
+        time.sleep(0.5)
 
 
 def test_ohif_shows_mpr_of_a_volume(base_url: str, page: Page, shared_data: Path) -> None:
