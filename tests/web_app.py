@@ -5,9 +5,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from factories import encode
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 from process_tree import Tree
 from pydicom.dataset import Dataset
+
+# A busy machine is no reason to fail.
+expect.set_options(timeout=30_000)
 
 
 def write(folder: Path, datasets: Iterable[Dataset]) -> list[Path]:

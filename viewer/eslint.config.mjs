@@ -18,6 +18,7 @@ const config = defineConfig([
       '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: { attributes: false } }],
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
       '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/no-unused-vars': 'error',
       'react/no-danger': 'error',
       'max-lines': ['error', { max: 200, skipBlankLines: true, skipComments: true }],
       // Pictures come from the archive, at the size that it renders; there is no image optimizer.
