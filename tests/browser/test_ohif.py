@@ -13,7 +13,6 @@ import pydicom
 import pytest
 from factories import new_uid
 from PIL import Image
-from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Locator, Page
 from process_tree import Tree
 from pydicom.errors import InvalidDicomError
@@ -24,10 +23,15 @@ pytestmark = pytest.mark.browser
 
 COLOURED = 40
 OVERLAY_PIXELS = 3000
-# What no open decoder in the browser reads, or what holds no image that OHIF shows as a stack.
-NOT_SHOWN = {
-    "1.2.840.10008.1.2.4.111": "JPEG XL: no decoder in OHIF 3.13",
+# What OHIF 3.13 does not paint, and why; the list is exact, so that it shrinks with OHIF's.
+NOT_PAINTED = {
+    "RG1_J2KI.dcm": "its Pixel Spacing is zero",
+    "gdcm-US-ALOKA-16.dcm": "segmented palettes are not read",
+    "CTImage.dcm_JPEGProcess10_12TransferSyntax_1.2.840.10008.1.2.4.55.dcm": "no decoder",
+    "CTImage.dcm_JPEGProcess6_8TransferSyntax_1.2.840.10008.1.2.4.53.dcm": "no decoder",
+    "will-jxl.dcm": "no decoder",
 }
+SECONDS_TO_PAINT = 60
 
 
 def store(tree: Tree, *paths: Path) -> None:
@@ -75,10 +79,10 @@ def open_study(page: Page, base_url: str, study: str, **query: str) -> None:
     page.wait_for_selector("canvas")
 
 
-def until_painted(page: Page, seconds: float = 90) -> None:
+def until_painted(page: Page, seconds: float = SECONDS_TO_PAINT) -> None:
     """Wait until the viewport shows more than one grey level."""
     deadline = time.monotonic() + seconds
-    while viewport_picture(page).std() < 3:
+    while max(canvas_picture(canvas).std() for canvas in page.locator("canvas").all()) < 3:
         assert time.monotonic() < deadline, "the viewport stays empty"
         time.sleep(0.3)
 
@@ -154,14 +158,8 @@ def read(path: Path) -> pydicom.Dataset | None:
 
 
 def is_shown(dataset: pydicom.Dataset) -> bool:
-    syntax = dataset.file_meta.get("TransferSyntaxUID")
     uids = all(dataset.get(f"{level}InstanceUID") for level in ("Study", "Series", "SOP"))
-    return (
-        uids
-        and "PixelData" in dataset
-        and dataset.get("Modality") != "SEG"
-        and syntax not in NOT_SHOWN
-    )
+    return uids and "PixelData" in dataset and dataset.get("Modality") != "SEG"
 
 
 def save_as_another(dataset: pydicom.Dataset, path: Path) -> None:
@@ -182,18 +180,22 @@ def test_ohif_lists_opens_and_scrolls_every_readable_image_study(
     base_url: str, page: Page, shared_data: Path, tmp_path: Path
 ) -> None:
     every = image_studies(shared_data, tmp_path)
-    failed = []
+    blank = set()
     for paths in every:
         upload(base_url, paths)
-        study, series = uid_of(paths[0], "Study"), uid_of(paths[0], "Series")
+        middle = paths[len(paths) // 2]
+        name = middle.name.partition("-CT")[2] and f"CT{middle.name.partition('-CT')[2]}"
+        name = name or middle.name
+        query = {f"initial{level}InstanceUID": uid_of(middle, level) for level in ("Series", "SOP")}
+        open_study(page, base_url, uid_of(middle, "Study"), **query)
         try:
-            open_study(page, base_url, study, initialSeriesInstanceUID=series)
-            until_painted(page)
-            if len(paths) > 2:
-                scroll(page)
-        except (AssertionError, PlaywrightError) as error:
-            failed.append(f"{paths[0].relative_to(paths[0].parents[1])}: {error}")
-    assert failed == []
+            until_painted(page, 8 if name in NOT_PAINTED else SECONDS_TO_PAINT)
+        except AssertionError:
+            blank.add(name)
+            continue
+        if len(paths) > 2:
+            scroll(page)
+    assert blank == set(NOT_PAINTED)
     assert len(every) > 40
 
 

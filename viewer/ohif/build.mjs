@@ -88,9 +88,16 @@ function moveBelowBase() {
       rewrite(file, ['url(/', `url(${BASE}`]);
     }
   }
+  moveMicroscopy();
   if (publicPaths !== 8) throw new Error(`expected 8 files with a public path, found ${publicPaths}`);
   rewriteIndex();
   rewrite(join(TARGET, 'manifest.json'), ['"/assets/', `"${BASE}assets/`], ['"start_url": "/"', `"start_url": "${BASE}"`]);
+}
+
+/** The viewer of slides is imported by an absolute path of its own. */
+function moveMicroscopy() {
+  const [name] = readdirSync(TARGET).filter(path => /^app\.bundle\.[0-9a-f]+\.js$/.test(path));
+  rewrite(join(TARGET, name), ["'/dicom-microscopy-viewer/", `'${BASE}dicom-microscopy-viewer/`]);
 }
 
 function rewriteIndex() {
