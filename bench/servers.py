@@ -12,10 +12,9 @@ import subprocess
 import sys
 import time
 import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import psycopg
 
 START_SECONDS = 60
@@ -39,19 +38,6 @@ class Server:
     http_port: int
     dimse_port: int
     ae_title: str
-    cpu_before: float = field(default=0.0)
-
-    def cpu_seconds(self) -> float:
-        """CPU time of the whole tree so far."""
-        tree = psutil.Process(self.process.pid)
-        total = 0.0
-        for process in [tree, *tree.children(recursive=True)]:
-            try:
-                times = process.cpu_times()
-            except psutil.Error:
-                continue
-            total += times.user + times.system
-        return total
 
     def stop(self) -> None:
         """End it."""
