@@ -124,8 +124,8 @@ class Instance(Base):
     number_of_frames: Mapped[int | None]
     object_key: Mapped[str] = mapped_column(comment="made by the server, never from a UID")
     object_size: Mapped[int]
-    digest: Mapped[bytes] = mapped_column(comment="SHA-256 of what follows the File Meta")
-    file_meta_digest: Mapped[bytes] = mapped_column(comment="SHA-256 of what comes before it")
+    digest: Mapped[bytes] = mapped_column(comment="BLAKE3 of what follows the File Meta")
+    file_meta_digest: Mapped[bytes] = mapped_column(comment="BLAKE3 of what comes before it")
     dataset_offset: Mapped[int] = mapped_column(comment="first byte after the File Meta")
     frame_table: Mapped[bytes | None] = mapped_column(comment="archive.frames.FrameTable, encoded")
     bulkdata: Mapped[bytes | None] = mapped_column(comment="archive.frames.BulkdataTable, encoded")

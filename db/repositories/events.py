@@ -96,9 +96,9 @@ def elect(connection: Connection) -> bool:
     return bool(row.scalar_one())
 
 
-def outbox_waits(connection: Connection) -> bool:
-    """True where committed events wait for their numbers."""
-    return bool(connection.exec_driver_sql("SELECT EXISTS (SELECT 1 FROM event_outbox)").scalar())
+def waiting(connection: Connection) -> int:
+    """How many committed events wait for their numbers."""
+    return int(connection.exec_driver_sql("SELECT count(*) FROM event_outbox").scalar_one())
 
 
 def number(connection: Connection, limit: int) -> tuple[int, list[SeriesFlow]]:

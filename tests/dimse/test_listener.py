@@ -285,8 +285,9 @@ def test_a_breach_of_the_protocol_aborts_the_association(port: int, breach: list
 def test_a_peer_that_leaves_without_release_leaves_no_thread(port: int, ending: bytes) -> None:
     with Peer(port) as peer:
         peer.associate()
-        peer.send(pdu(DATA, pdv(3, 3, store_rq("1.2")) + pdv(3, 0, b"begun")) + ending)
+        peer.send(pdu(DATA, pdv(3, 3, store_rq("1.2")) + pdv(3, 0, b"begun")))
         assert eventually(lambda: bool(associations()))
+        peer.send(ending)
     assert eventually(lambda: not associations())
 
 

@@ -264,13 +264,13 @@ def _instance() -> None:
             "digest",
             sa.LargeBinary(),
             nullable=False,
-            comment="SHA-256 of what follows the File Meta",
+            comment="BLAKE3 of what follows the File Meta",
         ),
         sa.Column(
             "file_meta_digest",
             sa.LargeBinary(),
             nullable=False,
-            comment="SHA-256 of what comes before it",
+            comment="BLAKE3 of what comes before it",
         ),
         sa.Column(
             "dataset_offset",
