@@ -30,7 +30,7 @@ from hounsfield.db.engine import Database, is_connection_loss, is_out_of_space, 
 
 log = structlog.get_logger()
 
-MAX_BATCH = 256
+MAX_BATCH = 64
 SYNC_THREADS = 4
 PATIENCE_SECONDS = 5.0
 RETRY_SECONDS = 0.2

@@ -1,10 +1,11 @@
 """Engines and transactions: one pool for threads, one for coroutines, both psycopg 3."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
@@ -58,6 +59,32 @@ def is_server_state(error: BaseException) -> bool:
     return isinstance(error, SQLAlchemyError)  # no connection of the pool became free
 
 
+def fetch_by_driver(
+    connection: Connection, statement: str, values: Sequence[object]
+) -> list[tuple[Any, ...]]:
+    """Run a statement of the hot path without SQLAlchemy in between; its errors stay the same.
+
+    Parameters are ``$1``, ``$2``, … as PostgreSQL has them: nothing in the text is parsed.
+    """
+    driver = cast("psycopg.Connection[tuple[Any, ...]]", connection.connection.driver_connection)
+    try:
+        with psycopg.RawCursor(driver) as cursor:
+            return cursor.execute(statement.encode(), values).fetchall()
+    except psycopg.Error as error:
+        connection_lost = driver.closed
+        if connection_lost:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            None,
+            None,
+            error,
+            psycopg.Error,
+            hide_parameters=True,
+            connection_invalidated=connection_lost,
+            dialect=connection.dialect,
+        ) from error
+
+
 class Database:
     """The index's connections. Engines are made at first use; nothing connects before."""
 
@@ -84,8 +111,16 @@ class Database:
 
     @cached_property
     def _autocommit(self) -> Engine:
-        """The same pool, each statement a transaction by itself."""
-        return self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        """A small pool for the hot path: each statement is a transaction by itself."""
+        return create_engine(
+            driver_url(self.url),
+            isolation_level="AUTOCOMMIT",
+            pool_size=1,
+            max_overflow=self._pool_size,
+            pool_reset_on_return=None,
+            hide_parameters=True,
+            connect_args={"connect_timeout": CONNECT_SECONDS, "prepare_threshold": 2},
+        )
 
     @cached_property
     def async_engine(self) -> AsyncEngine:
@@ -122,8 +157,9 @@ class Database:
 
     def close(self) -> None:
         """Close the threads' pool (the coroutines' pool is closed by its event loop)."""
-        if "engine" in self.__dict__:
-            self.engine.dispose()
+        for name in ("engine", "_autocommit"):
+            if name in self.__dict__:
+                getattr(self, name).dispose()
 
     async def aclose(self) -> None:
         """Close the coroutines' pool."""
