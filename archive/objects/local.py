@@ -18,12 +18,15 @@ from typing import Self
 
 from hounsfield.archive.errors import ObjectDamaged, OutOfResources, Unavailable
 from hounsfield.archive.objects.port import Bytes
+from hounsfield.archive.objects.writeback import begin_writeback
 
 OBJECTS_A_FOLDER = 1000
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 FILE_MODE = 0o640
 READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 PART = ".part"
+WRITE_OUT_EVERY = 8 * 1024 * 1024
+"""Of a large object, so that its last sync does not find gigabytes to write."""
 
 
 def _refusal(error: OSError) -> OutOfResources | Unavailable:
@@ -50,6 +53,7 @@ class LocalObjectWriter:
         self.key = key
         self._path = path
         self._part = path + PART
+        self._waiting = 0
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         try:
             self._descriptor = os.open(self._part, flags, FILE_MODE)
@@ -61,9 +65,18 @@ class LocalObjectWriter:
         view = memoryview(data)
         try:
             while view.nbytes:
-                view = view[os.write(self._descriptor, view) :]
+                written = os.write(self._descriptor, view)
+                self._waiting += written
+                view = view[written:]
         except OSError as error:
             raise _refusal(error) from error
+        if self._waiting > WRITE_OUT_EVERY:
+            self._waiting = 0
+            self.begin_sync()
+
+    def begin_sync(self) -> None:
+        """Let the disk work while the header is read."""
+        begin_writeback(self._descriptor)
 
     def open(self) -> "LocalObjectReader":
         """Map what was written so far."""
