@@ -6,6 +6,7 @@ are cut apart as bytes; nothing is parsed. Byte FF stands for the base URL.
 
 import re
 from collections.abc import Sequence
+from operator import itemgetter
 
 import orjson
 
@@ -26,7 +27,7 @@ _INSTANCES_OF_SERIES = b'"00201209":{"vr":"IS","Value":[%d]}'
 # A quotation mark inside a value is escaped: what looks like the name of a member is one.
 _BETWEEN = re.compile(rb',(?="[0-9A-F]{8}":\{)')
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_TAG = slice(1, 9)
+_tag_of = itemgetter(slice(1, 9))
 
 
 def write(level: Level, rows: Rows, extras: Sequence[Members] = ()) -> list[bytes]:
@@ -80,9 +81,9 @@ def _instances(rows: Rows, extras: Sequence[Members]) -> list[bytes]:
             frames: dict[tuple[bytes, ...], bytes] = {}
         members = [*_cut(own), url % uid.encode()]
         if extras:
-            members = list(({member[_TAG]: member for member in members} | extras[n]).values())
+            members = list(({_tag_of(member): member for member in members} | extras[n]).values())
         members.sort()
-        tags = tuple([member[_TAG] for member in members])
+        tags = tuple(map(_tag_of, members))
         frame = frames.get(tags) or frames.setdefault(tags, _frame(above, tags))
         items.append(frame % tuple(members))
     return items
@@ -100,7 +101,7 @@ def _object(*members: bytes) -> bytes:
 
 
 def _by_tag(ready: bytes) -> Members:
-    return {member[_TAG]: member for member in _cut(ready)}
+    return {_tag_of(member): member for member in _cut(ready)}
 
 
 def _cut(ready: bytes) -> list[bytes]:

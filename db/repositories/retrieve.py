@@ -49,7 +49,9 @@ def stored_instances(
     """Instances of a study, a series or one alone, in the order of their arrival a series."""
     where, values = _where(study, series, instance)
     return Statement(
-        f"SELECT {', '.join(STORED_COLUMNS)} FROM instance {PARENTS} WHERE {where} "  # noqa: S608
+        f"SELECT {', '.join(STORED_COLUMNS)} FROM instance "  # noqa: S608
+        "JOIN series ON series.id = instance.series_pk "
+        f"JOIN study ON study.id = instance.study_pk WHERE {where} "
         "ORDER BY instance.series_pk, instance.id",
         values,
     )

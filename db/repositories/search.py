@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Literal
 
 from hounsfield.db.reader import Reader, Rows
-from hounsfield.db.repositories.retrieve import PARENTS, SERIES_OF_STUDY, STUDY
+from hounsfield.db.repositories.retrieve import SERIES_OF_STUDY, STUDY
 from hounsfield.db.repositories.trigrams import trigrams_of
 from hounsfield.db.tables import TRIGRAMS_OF, Base
 
@@ -51,10 +51,11 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A condition as SQL, with a value for each ``%s``."""
+    """A condition as SQL on one table, with a value for each ``%s``."""
 
+    table: Level
     text: str
-    values: tuple[Value, ...] = ()
+    values: tuple[Value, ...]
 
 
 async def search(
@@ -71,7 +72,7 @@ async def search(
     """
     clauses = [*_scope(level, scope), *(_CLAUSES[each.operator](each) for each in conditions)]
     pieces = {
-        "parents": _PARENTS[level],
+        "parents": _parents(level, {clause.table for clause in clauses}),
         "where": " AND ".join(clause.text for clause in clauses) or "true",
     }
     values = [value for clause in clauses for value in clause.values]
@@ -94,12 +95,22 @@ def _scope(level: Level, scope: Scope) -> list[Clause]:
     series_key = "series.id" if level is Level.SERIES else "instance.series_pk"
     study_key = "study.id" if level is Level.STUDY else f"{level.value}.study_pk"
     if study is not None and series is not None:
-        return [Clause(f"{series_key} = {SERIES_OF_STUDY}", (study, series))]
+        return [Clause(level, f"{series_key} = {SERIES_OF_STUDY}", (study, series))]
     if study is not None:
-        return [Clause(f"{study_key} = {STUDY}", (study,))]
+        return [Clause(level, f"{study_key} = {STUDY}", (study,))]
     if series is not None:
-        return [Clause("series.series_instance_uid = %s", (series,))]
+        return [Clause(Level.SERIES, "series.series_instance_uid = %s", (series,))]
     return []
+
+
+def _parents(level: Level, tables: set[Level]) -> str:
+    """Joins to the tables above a level that its conditions name."""
+    joins = []
+    if level is Level.INSTANCE and Level.SERIES in tables:
+        joins.append("JOIN series ON series.id = instance.series_pk")
+    if level is not Level.STUDY and Level.STUDY in tables:
+        joins.append(f"JOIN study ON study.id = {level.value}.study_pk")
+    return " ".join(joins)
 
 
 def _column(condition: Condition) -> str:
@@ -110,8 +121,8 @@ def _column(condition: Condition) -> str:
 
 def _in(condition: Condition) -> Clause:
     if len(condition.values) == 1:
-        return Clause(f"{_column(condition)} = %s", condition.values)
-    return Clause(f"{_column(condition)} = ANY(%s)", (list(condition.values),))
+        return Clause(condition.entity, f"{_column(condition)} = %s", condition.values)
+    return Clause(condition.entity, f"{_column(condition)} = ANY(%s)", (list(condition.values),))
 
 
 def _like(condition: Condition) -> Clause:
@@ -126,21 +137,22 @@ def _like(condition: Condition) -> Clause:
         else:
             texts.append(f"{column} LIKE %s")
             values.append(pattern)
-    return Clause(f"({' OR '.join(texts)})", tuple(values))
+    return Clause(condition.entity, f"({' OR '.join(texts)})", tuple(values))
 
 
 def _range(condition: Condition) -> Clause:
     column = _column(condition)
     lower, upper = condition.values
     if lower and upper:
-        return Clause(f"{column} BETWEEN %s AND %s", (lower, upper))
+        return Clause(condition.entity, f"{column} BETWEEN %s AND %s", (lower, upper))
     if lower:
-        return Clause(f"{column} >= %s", (lower,))
-    return Clause(f"({column} > '' AND {column} <= %s)", (upper,))
+        return Clause(condition.entity, f"{column} >= %s", (lower,))
+    return Clause(condition.entity, f"({column} > '' AND {column} <= %s)", (upper,))
 
 
 def _modalities(condition: Condition) -> Clause:
     return Clause(
+        Level.STUDY,
         "EXISTS (SELECT FROM series AS member WHERE member.study_pk = study.id "
         "AND member.modality = ANY(%s))",
         (list(condition.values),),
@@ -188,12 +200,12 @@ WITH page AS MATERIALIZED (
     SELECT instance.id, instance.series_pk, instance.sop_instance_uid, instance.attributes
     FROM instance {parents} WHERE {where} ORDER BY instance.id LIMIT %s OFFSET %s
 ), item AS (
-    SELECT page.*, lag(page.series_pk) OVER (ORDER BY page.id) AS series_before FROM page
+    SELECT *, nullif(series_pk, lag(series_pk) OVER (ORDER BY id)) AS other_series FROM page
 )
 SELECT item.id, item.sop_instance_uid, item.attributes,
     study.study_instance_uid, series.series_instance_uid, study.attributes, series.attributes
 FROM item
-LEFT JOIN series ON series.id = item.series_pk AND item.series_pk IS DISTINCT FROM series_before
+LEFT JOIN series ON series.id = item.other_series
 LEFT JOIN study ON study.id = series.study_pk
 ORDER BY item.id
 """
@@ -210,9 +222,4 @@ _COUNTS = {
     Level.STUDY: "SELECT count(*) FROM study WHERE {where}",
     Level.SERIES: "SELECT count(*) FROM series {parents} WHERE {where}",
     Level.INSTANCE: "SELECT count(*) FROM instance {parents} WHERE {where}",
-}
-_PARENTS = {
-    Level.STUDY: "",
-    Level.SERIES: "JOIN study ON study.id = series.study_pk",
-    Level.INSTANCE: PARENTS,
 }
