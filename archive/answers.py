@@ -15,19 +15,20 @@ from hounsfield.db.reader import Rows
 from hounsfield.db.repositories.search import Level
 
 Members = dict[bytes, bytes]
-"""Members by their tags, each as it is written, name and all."""
+"""Members by their tags, each as it is written between its first quotation mark and last brace."""
 
-_ONLINE = {b"00080056": b'"00080056":{"vr":"CS","Value":["ONLINE"]}'}
-_RETRIEVE_URL = b'"00081190":{"vr":"UR","Value":["\xff%b"]}'
-_MODALITIES = b'"00080061":{"vr":"CS"%b}'
-_SERIES_OF_STUDY = b'"00201206":{"vr":"IS","Value":[%d]}'
-_INSTANCES_OF_STUDY = b'"00201208":{"vr":"IS","Value":[%d]}'
-_INSTANCES_OF_SERIES = b'"00201209":{"vr":"IS","Value":[%d]}'
+_ONLINE = {b"00080056": b'00080056":{"vr":"CS","Value":["ONLINE"]'}
+_RETRIEVE_URL = b'00081190":{"vr":"UR","Value":["\xff%b"]'
+_MODALITIES = b'00080061":{"vr":"CS"%b'
+_SERIES_OF_STUDY = b'00201206":{"vr":"IS","Value":[%d]'
+_INSTANCES_OF_STUDY = b'00201208":{"vr":"IS","Value":[%d]'
+_INSTANCES_OF_SERIES = b'00201209":{"vr":"IS","Value":[%d]'
 
 # A quotation mark inside a value is escaped: what looks like the name of a member is one.
-_BETWEEN = re.compile(rb',(?="[0-9A-F]{8}":\{)')
+_BETWEEN = re.compile(rb'\},"(?=[0-9A-F]{8}":\{)')
+_JOIN = b'},"'
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_tag_of = itemgetter(slice(1, 9))
+_tag_of = itemgetter(slice(8))
 
 
 def write(level: Level, rows: Rows, extras: Sequence[Members] = ()) -> list[bytes]:
@@ -93,11 +94,11 @@ def _frame(above: Members, tags: Sequence[bytes]) -> bytes:
     """An object with a place for each of these tags, and all else from above round them."""
     places = {tag: member.replace(b"%", b"%%") for tag, member in above.items()}
     places |= dict.fromkeys(tags, b"%b")
-    return b"{" + b",".join([member for _, member in sorted(places.items())]) + b"}"
+    return b'{"' + _JOIN.join([member for _, member in sorted(places.items())]) + b"}}"
 
 
 def _object(*members: bytes) -> bytes:
-    return b"{" + b",".join(sorted(members)) + b"}"
+    return b'{"' + _JOIN.join(sorted(members)) + b"}}"
 
 
 def _by_tag(ready: bytes) -> Members:
@@ -106,16 +107,16 @@ def _by_tag(ready: bytes) -> Members:
 
 def _cut(ready: bytes) -> list[bytes]:
     """Members that were written one behind the other, apart."""
-    pieces = _BETWEEN.split(ready) if ready else []
+    pieces = _BETWEEN.split(ready[1:-1])
     if b'"vr":"SQ"' not in ready:
         return pieces
     members: list[bytes] = []
     depth = 0
     for piece in pieces:
         if depth:
-            members[-1] += b"," + piece
+            members[-1] += _JOIN + piece
         else:
             members.append(piece)
-        marks = _STRING.sub(b"", piece)
-        depth += marks.count(b"{") - marks.count(b"}")
+        marks = _STRING.sub(b"", piece[9:])
+        depth += marks.count(b"{") - marks.count(b"}") - 1
     return members
