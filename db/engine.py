@@ -1,4 +1,4 @@
-"""Engines and transactions: one pool for threads, one for coroutines, both psycopg 3."""
+"""Engines and transactions: one pool for threads, one for coroutines, one for quick reads."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from hounsfield.conf.settings import DatabaseSettings
+from hounsfield.db.reader import Reader
 
 T = TypeVar("T")
 
@@ -97,6 +98,7 @@ class Database:
             )
         self.url = url
         self._pool_size = settings.pool_size
+        self._read_timeout = settings.read_timeout_seconds
 
     @cached_property
     def engine(self) -> Engine:
@@ -134,6 +136,11 @@ class Database:
             connect_args={"connect_timeout": CONNECT_SECONDS, "prepare_threshold": 2},
         )
 
+    @cached_property
+    def reader(self) -> Reader:
+        """The quick way for coroutines: searches and retrieves, without SQLAlchemy."""
+        return Reader(self.url, self._pool_size, self._read_timeout)
+
     def transaction(self) -> AbstractContextManager[Connection]:
         """A connection with a transaction that commits at the end of the block."""
         return self.engine.begin()
@@ -162,6 +169,10 @@ class Database:
                 getattr(self, name).dispose()
 
     async def aclose(self) -> None:
-        """Close the coroutines' pool."""
+        """Close the coroutines' pools; the next event loop makes its own."""
+        if "reader" in self.__dict__:
+            self.reader.close()
+            del self.__dict__["reader"]
         if "async_engine" in self.__dict__:
             await self.async_engine.dispose()
+            del self.__dict__["async_engine"]
