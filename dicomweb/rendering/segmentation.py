@@ -3,7 +3,6 @@
 import numpy as np
 from highdicom.color import CIELabColor
 from numpy.typing import NDArray
-from PIL import Image
 from pydicom import Dataset
 from pydicom.pixels.utils import iter_pixels
 
@@ -14,7 +13,7 @@ from hounsfield.dicomweb.rendering.grey import (
     from_groups,
     functional_groups,
 )
-from hounsfield.dicomweb.rendering.picture import encode, frame_levels, window_of
+from hounsfield.dicomweb.rendering.picture import finished, frame_levels, window_of
 from hounsfield.dicomweb.rendering.protocol import Arguments, Reply
 
 FILL = 0.35
@@ -36,7 +35,7 @@ def render_segment(arguments: Arguments) -> Reply:
         canvas, below = _background(source, arguments)
         labels = sample(labels, plane, below, canvas.shape[:2])
     painted = paint(canvas, labels, _colors(dataset))
-    return Reply({}, encode(Image.fromarray(painted), arguments))
+    return finished(dataset, frame, painted, arguments)
 
 
 def busiest_frame(arguments: Arguments) -> Reply:
