@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from pydicom import Dataset
 from pydicom.pixels.processing import apply_color_lut
+from pydicom.uid import ImplicitVRLittleEndian
 
 from hounsfield.dicomweb.rendering.animation import frame_milliseconds, gif_frame
 from hounsfield.dicomweb.rendering.annotation import annotate
@@ -60,13 +61,24 @@ def window_of(arguments: Arguments) -> Window | None:
 
 def frame_levels(dataset: Dataset, path: str, frame: int, window: Window | None) -> Levels:
     """Eight-bit pixels of a frame: grey, or RGB."""
-    pixels = decode(dataset, path, frame)
+    pixels = _in_lower_bits(dataset, path, frame)
     if str(dataset.get("PhotometricInterpretation", "")) == "PALETTE COLOR":
         colors = apply_color_lut(pixels, dataset)
         return _eight_bits(colors, 8 * colors.itemsize)
     if pixels.ndim == 3:
         return _eight_bits(pixels, int(dataset.get("BitsStored", 8)))
     return to_grey(dataset, frame, pixels, window)
+
+
+def _in_lower_bits(dataset: Dataset, path: str, frame: int) -> Pixels:
+    """Pixels of old images lie in the upper bits of their words (PS3.5 8.1.1 says otherwise)."""
+    used, high = dataset.get("BitsStored"), dataset.get("HighBit")
+    if not (isinstance(used, int) and isinstance(high, int) and 0 < used <= high):
+        return decode(dataset, path, frame)
+    if dataset.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian).is_compressed:
+        return decode(dataset, path, frame)
+    pixels: Pixels = decode(dataset, path, frame, bits_stored=high + 1) >> (high + 1 - used)
+    return pixels
 
 
 def _encoded(picture: Image.Image, arguments: Arguments) -> bytes:
