@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from hounsfield.archive.errors import NotFound
+from hounsfield.archive.metadata import BASE_URL
 from hounsfield.archive.retrieve import StoredInstance, open_object, read_metadata
 from hounsfield.archive.structured_report import read_report
 from hounsfield.dicomweb.answers import Buffer
@@ -34,7 +35,8 @@ async def document(
 ) -> AsyncGenerator[Buffer, None]:
     """The body, piece by piece. Raises CannotRender for what is not what it says."""
     uids = (found.study_instance_uid, found.series_instance_uid, found.sop_instance_uid)
-    (metadata,) = await read_metadata(archive, *uids)
+    (kept,) = await read_metadata(archive, *uids)
+    metadata = kept.replace(BASE_URL, b"")
     if media_type in REPORTS:
         write = as_page if media_type == HTML else as_text
         yield write(read_report(metadata)).encode()

@@ -21,7 +21,7 @@ REFERENCED_SERIES, SERIES_UID = "00081115", "0020000E"
 SOP_INSTANCE, REFERENCED_SOP, REFERENCED_FRAME = "00080018", "00081155", "00081160"
 PLANE_POSITION, POSITION = "00209113", "00200032"
 PLANE_ORIENTATION, ORIENTATION = "00209116", "00200037"
-FARTHEST_MM = 10.0
+FARTHEST_MM, PARALLEL = 10.0, 0.99
 
 Source = tuple[StoredInstance, int]
 """An image and the number of its frame."""
@@ -32,13 +32,25 @@ async def source_of(archive: "Archive", instance: StoredInstance, frame: int) ->
     names = (instance.study_instance_uid, instance.series_instance_uid, instance.sop_instance_uid)
     (segmentation,) = _parse(await read_metadata(archive, *names))
     groups = _groups(segmentation, frame)
-    for uid, number in _referenced(groups):
+    referenced = list(dict.fromkeys(_referenced(groups)))
+    named = await _named(archive, referenced)
+    if named and (len(referenced) == 1 or not _has_place(groups)):
+        return named
+    return await _by_place(archive, instance.study_instance_uid, segmentation, groups) or named
+
+
+async def _named(archive: "Archive", referenced: list[tuple[str, int]]) -> Source | None:
+    """The first image that the frame names and that is stored.
+
+    A frame may name all images that it was made from: then its place tells which it lies on.
+    """
+    for uid, number in referenced:
         try:
             (found,) = await find_instances(archive, None, None, uid)
         except NotFound:
             continue
         return found, number
-    return await _by_place(archive, instance.study_instance_uid, segmentation, groups)
+    return None
 
 
 async def _by_place(
@@ -69,8 +81,10 @@ def _nearest(images: list[Members], groups: list[Members]) -> tuple[str, int] | 
     best: tuple[float, str, int] | None = None
     for image in images:
         for number in range(1, max(1, len(_items(image, PER_FRAME))) + 1):
-            place = _numbers([*_groups(image, number), image], PLANE_POSITION, POSITION, 3)
-            if place is None:
+            holders = [*_groups(image, number), image]
+            place = _numbers(holders, PLANE_POSITION, POSITION, 3)
+            turn = _numbers(holders, PLANE_ORIENTATION, ORIENTATION, 6)
+            if place is None or turn is None or not _parallel(turn, normal):
                 continue
             offset = [a - b for a, b in zip(place, position, strict=True)]
             distance = abs(sum(a * b for a, b in zip(offset, normal, strict=True)))
@@ -117,6 +131,15 @@ def _numbers(groups: list[Members], macro: str, tag: str, count: int) -> list[fl
             except (TypeError, ValueError):
                 continue
     return None
+
+
+def _has_place(groups: list[Members]) -> bool:
+    return _numbers(groups, PLANE_POSITION, POSITION, 3) is not None
+
+
+def _parallel(cosines: list[float], normal: list[float]) -> bool:
+    other = _cross(cosines[:3], cosines[3:])
+    return abs(sum(a * b for a, b in zip(other, normal, strict=True))) > PARALLEL
 
 
 def _cross(a: list[float], b: list[float]) -> list[float]:
