@@ -34,10 +34,9 @@ class Maker:
         found, frames, media_type = wanted
         if media_type in PICTURES:
             arguments = arguments_of(parameters, media_type)
-            if media_type == GIF and not frames and (count := found.number_of_frames or 1) > 1:
-                frames = tuple(range(1, count + 1))
-            if media_type == GIF and len(frames) > 1:
-                async for piece in self.pictures.animation(found, frames, arguments):
+            moving = frames or range(1, (found.number_of_frames or 1) + 1)
+            if media_type == GIF and len(moving) > 1:
+                async for piece in self.pictures.animation(found, moving, arguments):
                     yield piece
             else:
                 yield await self.pictures.still(found, frames[0] if frames else None, arguments)
