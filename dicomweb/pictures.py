@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from hounsfield.archive.retrieve import StoredInstance
 from hounsfield.dicomweb.answers import Buffer
+from hounsfield.dicomweb.presentation_source import presented_images
+from hounsfield.dicomweb.problems import CannotRender
 from hounsfield.dicomweb.render_pool import RenderPool
-from hounsfield.dicomweb.renditions import SEGMENTATIONS
+from hounsfield.dicomweb.renditions import PRESENTATION_STATES, SEGMENTATIONS
 from hounsfield.dicomweb.segment_source import source_of
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ class Pictures:
 
     async def still(self, found: StoredInstance, frame: int | None, arguments: Arguments) -> bytes:
         """One frame; without a number, the one that stands for the instance."""
+        if found.sop_class_uid in PRESENTATION_STATES:
+            return await self._presented(found, frame or 1, arguments)
         paint = self._segment if found.sop_class_uid in SEGMENTATIONS else self._image
         return await paint(found, frame, arguments)
 
@@ -58,6 +62,15 @@ class Pictures:
         if source is not None:
             where["source"] = {"path": self._path(source[0]), "frame": source[1]}
         return (await self._pool.run("render_segment", where | arguments)).payload
+
+    async def _presented(self, state: StoredInstance, number: int, arguments: Arguments) -> bytes:
+        """One of the images that a presentation state is for."""
+        images = await presented_images(self._archive, state)
+        if number > len(images):
+            raise CannotRender("the images of this presentation state are not stored here")
+        image, frame = images[number - 1]
+        where = {"path": self._path(image), "frame": frame, "state": self._path(state)}
+        return (await self._pool.run("render_presented", where | arguments)).payload
 
     def _path(self, found: StoredInstance) -> str:
         return self._archive.objects.path(found.object_key)

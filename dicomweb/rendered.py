@@ -22,11 +22,13 @@ from hounsfield.dicomweb.answers import (
 from hounsfield.dicomweb.documents import content_type, headers_of
 from hounsfield.dicomweb.making import Maker, arguments_of, headers_for
 from hounsfield.dicomweb.multipart import closing, content_type_of, part_head
-from hounsfield.dicomweb.problems import RequestError, problem
+from hounsfield.dicomweb.presentation_source import presented_images
+from hounsfield.dicomweb.problems import BadRequest, RequestError, problem
 from hounsfield.dicomweb.render_parameters import RenderParameters, parse_render_parameters
 from hounsfield.dicomweb.renditions import (
     GIF,
     PICTURES,
+    PRESENTATION_STATES,
     Rendition,
     choose_rendition,
     frames_of,
@@ -54,6 +56,8 @@ class Rendered:
         parameters = parse_render_parameters(request.query_params)
         (found,) = await find_instances(self._archive, *request.uids())
         frames, offered = frames_of(request, found), offers(found)
+        if found.sop_class_uid in PRESENTATION_STATES:
+            frames = await self._presented(found, parameters)
         chosen = choose_rendition(request, offered)
         if chosen is None:
             raise refusal(offered)
@@ -63,6 +67,15 @@ class Rendered:
             wanted = wanted or [Rendition(found, (), media_type)]
             return await self._multipart(request, wanted, parameters)
         return await self._single(request, Rendition(found, frames, media_type), parameters)
+
+    async def _presented(
+        self, state: StoredInstance, parameters: RenderParameters
+    ) -> tuple[int, ...]:
+        """A number for each image of a presentation state; none for a single one."""
+        if parameters.window:
+            raise BadRequest("a presentation state has a window of its own")
+        images = await presented_images(self._archive, state)
+        return tuple(range(1, len(images) + 1)) if len(images) > 1 else ()
 
     async def several(self, request: DicomWebRequest) -> AnyAnswer:
         """``…/rendered`` of a study or a series: each instance as it comes by itself.

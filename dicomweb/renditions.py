@@ -18,7 +18,8 @@ GIF, JP2 = "image/gif", "image/jp2"
 PDF, XML = "application/pdf", "text/xml"
 
 SEGMENTATIONS = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
-PAINTED_OVER = SEGMENTATIONS
+PRESENTATION_STATES = frozenset({"1.2.840.10008.5.1.4.1.1.11.1"})
+PAINTED_OVER = SEGMENTATIONS | PRESENTATION_STATES
 """Whose picture is made of other instances too."""
 STRUCTURED_REPORTS = "1.2.840.10008.5.1.4.1.1.88."
 DOCUMENTS = {"1.2.840.10008.5.1.4.1.1.104.1": PDF, "1.2.840.10008.5.1.4.1.1.104.2": XML}
@@ -29,14 +30,15 @@ class Rendition(NamedTuple):
 
     instance: StoredInstance
     frames: tuple[int, ...]
-    """Empty for the instance as a whole."""
+    """Empty for the instance as a whole; of a presentation state the images that it is for."""
     media_type: str
 
     @property
     def location(self) -> str:
         """Its resource, below the service's root."""
         one = self.instance
-        frames = f"/frames/{','.join(map(str, self.frames))}" if self.frames else ""
+        frames = f"/frames/{','.join(map(str, self.frames))}"
+        frames = frames if self.frames and one.frame_table is not None else ""
         return (
             f"/studies/{one.study_instance_uid}/series/{one.series_instance_uid}"
             f"/instances/{one.sop_instance_uid}{frames}/rendered"
@@ -56,6 +58,8 @@ def offers(instance: StoredInstance) -> tuple[str, ...]:
     if frames is not None:
         is_video = frames.transform == "video"
         return (FRAME_TYPES[instance.transfer_syntax_uid],) if is_video else PICTURES
+    if instance.sop_class_uid in PRESENTATION_STATES:
+        return PICTURES
     if instance.sop_class_uid in DOCUMENTS:
         return (DOCUMENTS[instance.sop_class_uid],)
     return REPORTS if instance.sop_class_uid.startswith(STRUCTURED_REPORTS) else ()

@@ -30,7 +30,7 @@ Source = tuple[StoredInstance, int]
 async def source_of(archive: "Archive", instance: StoredInstance, frame: int) -> Source | None:
     """The source image of a segmentation's frame; None where it is not stored here."""
     names = (instance.study_instance_uid, instance.series_instance_uid, instance.sop_instance_uid)
-    (segmentation,) = _parse(await read_metadata(archive, *names))
+    (segmentation,) = parse_metadata(await read_metadata(archive, *names))
     groups = _groups(segmentation, frame)
     referenced = list(dict.fromkeys(_referenced(groups)))
     named = await _named(archive, referenced)
@@ -57,12 +57,12 @@ async def _by_place(
     archive: "Archive", study: str, segmentation: Members, groups: list[Members]
 ) -> Source | None:
     """The nearest parallel plane of the referenced series."""
-    for item in _items(segmentation, REFERENCED_SERIES):
-        series = _first(item, SERIES_UID)
+    for item in items_of(segmentation, REFERENCED_SERIES):
+        series = first_value(item, SERIES_UID)
         if not series:
             continue
         try:
-            images = _parse(await read_metadata(archive, study, series))
+            images = parse_metadata(await read_metadata(archive, study, series))
         except NotFound:
             continue
         nearest = _nearest(images, groups)
@@ -80,7 +80,7 @@ def _nearest(images: list[Members], groups: list[Members]) -> tuple[str, int] | 
     normal = _cross(cosines[:3], cosines[3:])
     best: tuple[float, str, int] | None = None
     for image in images:
-        for number in range(1, max(1, len(_items(image, PER_FRAME))) + 1):
+        for number in range(1, max(1, len(items_of(image, PER_FRAME))) + 1):
             holders = [*_groups(image, number), image]
             place = _numbers(holders, PLANE_POSITION, POSITION, 3)
             turn = _numbers(holders, PLANE_ORIENTATION, ORIENTATION, 6)
@@ -89,33 +89,36 @@ def _nearest(images: list[Members], groups: list[Members]) -> tuple[str, int] | 
             offset = [a - b for a, b in zip(place, position, strict=True)]
             distance = abs(sum(a * b for a, b in zip(offset, normal, strict=True)))
             if best is None or distance < best[0]:
-                best = (distance, _first(image, SOP_INSTANCE), number)
+                best = (distance, first_value(image, SOP_INSTANCE), number)
     return best[1:] if best is not None and best[0] <= FARTHEST_MM else None
 
 
-def _parse(documents: list[bytes]) -> list[Members]:
+def parse_metadata(documents: list[bytes]) -> list[Members]:
+    """Kept metadata as objects."""
     return [orjson.loads(document.replace(BASE_URL, b"")) for document in documents]
 
 
 def _groups(members: Members, frame: int) -> list[Members]:
-    return [*_items(members, PER_FRAME)[frame - 1 : frame], *_items(members, SHARED)[:1]]
+    return [*items_of(members, PER_FRAME)[frame - 1 : frame], *items_of(members, SHARED)[:1]]
 
 
 def _referenced(groups: list[Members]) -> Iterator[tuple[str, int]]:
     for group in groups:
-        for derivation in _items(group, DERIVATION_IMAGE):
-            for source in _items(derivation, SOURCE_IMAGE):
-                uid = _first(source, REFERENCED_SOP)
+        for derivation in items_of(group, DERIVATION_IMAGE):
+            for source in items_of(derivation, SOURCE_IMAGE):
+                uid = first_value(source, REFERENCED_SOP)
                 if uid:
-                    yield uid, int(_first(source, REFERENCED_FRAME) or 1)
+                    yield uid, int(first_value(source, REFERENCED_FRAME) or 1)
 
 
-def _items(members: Members, tag: str) -> list[Members]:
+def items_of(members: Members, tag: str) -> list[Members]:
+    """The items of a sequence."""
     items: list[Members] = members.get(tag, {}).get("Value") or []
     return items
 
 
-def _first(members: Members, tag: str) -> Any:
+def first_value(members: Members, tag: str) -> Any:
+    """The first value of an attribute; None where it has none."""
     values = members.get(tag, {}).get("Value") or [None]
     return values[0]
 
@@ -123,7 +126,7 @@ def _first(members: Members, tag: str) -> Any:
 def _numbers(groups: list[Members], macro: str, tag: str, count: int) -> list[float] | None:
     """Values of a functional group, or of the data set of an image with one frame."""
     for group in groups:
-        holder = next(iter(_items(group, macro)), group)
+        holder = next(iter(items_of(group, macro)), group)
         values = holder.get(tag, {}).get("Value") or []
         if len(values) == count:
             try:

@@ -126,15 +126,22 @@ def _usual_window(values: Values, padding: NDArray[np.bool_] | None) -> Window:
 
 
 def windowed(values: Values, window: Window) -> Levels:
-    """Grey levels by the function of a window (C.11.2.1.2, C.11.2.1.3)."""
+    """Grey levels by the function of a window."""
+    levels: Levels = np.rint(window_shades(values, window)).astype(np.uint8)
+    return levels
+
+
+def window_shades(values: Values, window: Window) -> Values:
+    """Shades from 0 to 255, not yet rounded (C.11.2.1.2, C.11.2.1.3)."""
     function = window.function if window.function in {"LINEAR_EXACT", "SIGMOID"} else "LINEAR"
     if function == "LINEAR" and window.width <= 1:
         # A threshold (C.11.2.1.2.1), for which the slope of the usual formula is endless.
-        return np.where(values > window.center - 0.5, 255, 0).astype(np.uint8)
+        return np.where(values > window.center - 0.5, 255, 0).astype(values.dtype)
     kind = values.dtype.type
-    shown = apply_voi_window(values, window.center, window.width, function, (0.0, 255.0), kind)
-    levels: Levels = np.rint(shown).astype(np.uint8)
-    return levels
+    shades: Values = apply_voi_window(
+        values, window.center, window.width, function, (0.0, 255.0), kind
+    )
+    return shades
 
 
 def _padding(dataset: Dataset, pixels: Pixels) -> NDArray[np.bool_] | None:

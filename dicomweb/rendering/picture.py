@@ -61,7 +61,7 @@ def window_of(arguments: Arguments) -> Window | None:
 
 def frame_levels(dataset: Dataset, path: str, frame: int, window: Window | None) -> Levels:
     """Eight-bit pixels of a frame: grey, or RGB."""
-    pixels = _in_lower_bits(dataset, path, frame)
+    pixels = stored_pixels(dataset, path, frame)
     if str(dataset.get("PhotometricInterpretation", "")) == "PALETTE COLOR":
         colors = apply_color_lut(pixels, dataset)
         return _eight_bits(colors, 8 * colors.itemsize)
@@ -70,7 +70,7 @@ def frame_levels(dataset: Dataset, path: str, frame: int, window: Window | None)
     return to_grey(dataset, frame, pixels, window)
 
 
-def _in_lower_bits(dataset: Dataset, path: str, frame: int) -> Pixels:
+def stored_pixels(dataset: Dataset, path: str, frame: int) -> Pixels:
     """Pixels of old images lie in the upper bits of their words (PS3.5 8.1.1 says otherwise)."""
     used, high = dataset.get("BitsStored"), dataset.get("HighBit")
     if not (isinstance(used, int) and isinstance(high, int) and 0 < used <= high):
