@@ -12,7 +12,7 @@ from pydicom.multival import MultiValue
 from hounsfield.dicomweb.rendering.grey import from_groups, functional_groups
 
 LONGEST_LINE, LINES_ACROSS, SMALLEST, LARGEST = 64, 32, 9, 40
-EDGE = 4
+EDGE, LONGEST_TEXT = 4, 1024
 NO_LETTER = "\uffff"
 FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf", "arial.ttf")
 PATIENT = (
@@ -78,18 +78,28 @@ def _text(value: Any) -> str:
 
 
 def _write(picture: Image.Image, lines: list[str], *, below: bool) -> None:
-    size = max(SMALLEST, min(LARGEST, min(picture.size) // LINES_ACROSS))
-    draw, text = ImageDraw.Draw(picture), "\n".join(lines)
-    grey = picture.mode == "L"
     place = (EDGE, picture.height - EDGE) if below else (EDGE, EDGE)
-    draw.multiline_text(
+    _draw_text(picture, place, "\n".join(lines), "ld" if below else "la")
+
+
+def write(picture: Image.Image, place: tuple[float, float], text: str) -> None:
+    """A few lines of text, from ``place`` on to the right and down."""
+    lines = text[:LONGEST_TEXT].splitlines()
+    drawn = "\n".join("".join(_drawn(letter) for letter in line) for line in lines)
+    _draw_text(picture, place, drawn, "la")
+
+
+def _draw_text(picture: Image.Image, place: tuple[float, float], text: str, anchor: str) -> None:
+    size = max(SMALLEST, min(LARGEST, min(picture.size) // LINES_ACROSS))
+    grey = picture.mode == "L"
+    ImageDraw.Draw(picture).multiline_text(
         place,
         text,
         fill=255 if grey else (255, 255, 255),
         stroke_fill=0 if grey else (0, 0, 0),
         stroke_width=max(1, size // 8),
         font=_font(size),
-        anchor="ld" if below else "la",
+        anchor=anchor,
     )
 
 

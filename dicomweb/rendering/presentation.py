@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from pydicom import Dataset
 
 from hounsfield.dicomweb.rendering.decode import Pixels, read_attributes
+from hounsfield.dicomweb.rendering.graphics import Place, Point, draw_annotations
 from hounsfield.dicomweb.rendering.grey import (
     Window,
     modality_values,
@@ -27,7 +28,6 @@ from hounsfield.dicomweb.rendering.protocol import Arguments, Refused, Reply
 Mask = NDArray[np.bool_]
 
 NOT_DONE = {
-    "GraphicAnnotationSequence": "graphic annotations",
     "MaskSubtractionSequence": "mask subtraction",
 }
 LARGEST_EDGE = 8192
@@ -50,7 +50,9 @@ def render_presented(arguments: Arguments) -> Reply:
         raise Refused("a grayscale presentation state is for grey images")
     levels = np.rint(_presented(state, image, frame, pixels)).astype(np.uint8)
     levels[_shuttered(state, pixels.shape)] = _level(state.get("ShutterPresentationValue"))
-    picture = _turned(Image.fromarray(levels), state, image, frame)
+    picture, place = _turned(Image.fromarray(levels), state, image, frame)
+    marks = list(_items_for("GraphicAnnotationSequence", state, image, frame))
+    draw_annotations(picture, marks, place)
     return finished(image, frame, np.asarray(picture), arguments)
 
 
@@ -87,13 +89,15 @@ def _whole_range(state: Dataset, image: Dataset) -> Window:
 
 
 def _item_for(sequence: str, state: Dataset, image: Dataset, frame: int) -> Dataset:
-    """The item that is for this image, or for all; empty where there is none."""
+    """The first item that is for this image, or for all; empty where there is none."""
+    return next(_items_for(sequence, state, image, frame), Dataset())
+
+
+def _items_for(sequence: str, state: Dataset, image: Dataset, frame: int) -> Iterator[Dataset]:
     for item in state.get(sequence) or []:
         named = item.get("ReferencedImageSequence") or []
         if not named or any(_names(each, image, frame) for each in named):
-            found: Dataset = item
-            return found
-    return Dataset()
+            yield item
 
 
 def _names(reference: Dataset, image: Dataset, frame: int) -> bool:
@@ -137,22 +141,38 @@ def _level(value: Any) -> int:
     return (value >> 8) & 255 if isinstance(value, int) else 0
 
 
-def _turned(picture: Image.Image, state: Dataset, image: Dataset, frame: int) -> Image.Image:
-    """The displayed area, turned clockwise, then flipped (C.10.4, C.10.6)."""
+def _turned(
+    picture: Image.Image, state: Dataset, image: Dataset, frame: int
+) -> tuple[Image.Image, Place]:
+    """The displayed area, turned clockwise, then flipped (C.10.4, C.10.6); where points go."""
     area = _item_for("DisplayedAreaSelectionSequence", state, image, frame)
     corners = (
         area.get("DisplayedAreaTopLeftHandCorner"),
         area.get("DisplayedAreaBottomRightHandCorner"),
     )
+    box = (0, 0, picture.width, picture.height)
     if all(corners):
         (x1, y1), (x2, y2) = ([int(part) for part in corner] for corner in corners)
         box = (min(x1, x2) - 1, min(y1, y2) - 1, max(x1, x2), max(y1, y2))
         if max(box[2] - box[0], box[3] - box[1]) > LARGEST_EDGE:
             raise Refused("the displayed area of this presentation state is too large")
-        picture = picture.crop(box)
-    turn = state.get("ImageRotation") or 0
+    turn, flip = int(state.get("ImageRotation") or 0) % 360, state.get("ImageHorizontalFlip") == "Y"
+    picture = picture.crop(box)
+    width, height = picture.size
     if turn:
-        picture = picture.transpose(TURNS[int(turn) % 360])
-    if state.get("ImageHorizontalFlip") == "Y":
+        picture = picture.transpose(TURNS[turn])
+    if flip:
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return picture
+    size = picture.size
+
+    def place(point: Point, units: str) -> Point:
+        if units == "DISPLAY":
+            return point[0] * size[0], point[1] * size[1]
+        if units != "PIXEL":
+            raise Refused("this presentation state has graphics in units that are not known here")
+        x, y = point[0] - box[0], point[1] - box[1]
+        turns = {0: (x, y), 90: (height - y, x), 180: (width - x, height - y), 270: (y, width - x)}
+        x, y = turns[turn]
+        return (size[0] - x if flip else x) - 0.5, y - 0.5
+
+    return picture, place

@@ -157,6 +157,53 @@ async def test_a_state_of_several_images_shows_each(
     assert (await client.get(url_of(state) + "/thumbnail", headers=PNG)).status_code == 200
 
 
+def marked(kind: str, units: str, data: list[float], text: str = "") -> Dataset:
+    """A graphic annotation of one object, and of a text where there is one."""
+    item, graphic, label = Dataset(), Dataset(), Dataset()
+    item.GraphicLayer = "LAYER"
+    graphic.GraphicAnnotationUnits, graphic.GraphicType = units, kind
+    graphic.GraphicDimensions, graphic.NumberOfGraphicPoints = 2, len(data) // 2
+    graphic.GraphicData, graphic.GraphicFilled = data, "N"
+    item.GraphicObjectSequence = [graphic]
+    if text:
+        label.AnchorPointAnnotationUnits, label.AnchorPoint = "DISPLAY", [0.5, 0.5]
+        label.AnchorPointVisibility, label.UnformattedTextValue = "N", text
+        item.TextObjectSequence = [label]
+    return item
+
+
+async def test_graphics_and_texts_are_drawn_where_they_belong(
+    client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    """PS3.3 C.10.5: in pixels of the image, which turn with it, or in parts of the picture."""
+    black = {"PixelData": bytes(64 * 64 * 2), "WindowCenter": 2000, "WindowWidth": 3000}
+    line = [4.5, 6.5, 12.5, 6.5]
+    circle, ellipse = [20.5, 40.5, 25.5, 40.5], [2.5, 20.5, 12.5, 20.5, 7.5, 17.5, 7.5, 23.5]
+    for turn, flip in ((0, "N"), (90, "Y")):
+
+        def change(state: Dataset, turn: int = turn, flip: str = flip) -> None:
+            state.ImageRotation, state.ImageHorizontalFlip = turn, flip
+            state.GraphicAnnotationSequence = [
+                marked("POLYLINE", "PIXEL", line, "<here>"),
+                marked("CIRCLE", "PIXEL", circle),
+                marked("ELLIPSE", "PIXEL", ellipse),
+                marked("POINT", "DISPLAY", [0.9, 0.1]),
+            ]
+
+        image = ct_slice(64, 64, **black)
+        state = state_for(tmp_path, image, change=change)
+        await store(client, encode(image), encode(state))
+        picture = shown(await client.get(url_of(state) + "/rendered", headers=PNG))
+        upright = picture if not turn else picture.T
+        assert (upright[6, 4:13] == 255).all()
+        assert not upright[6, 14:20].any()
+        assert [upright[40, 25], upright[45, 20], upright[40, 20]] == [255, 255, 0]
+        assert [upright[20, 2], upright[20, 12], upright[17, 7]] == [255, 255, 255]
+        assert picture[6, 57] == 255
+        assert picture[32:44, 32:].max() > 200
+        assert not picture[56:, :].any()
+
+
 async def test_marks_that_cannot_be_shown_are_not_left_out_in_silence(
     client: httpx.AsyncClient, tmp_path: Path
 ) -> None:
