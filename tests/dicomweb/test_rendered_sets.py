@@ -1,5 +1,6 @@
 """Several renditions in one answer, and how a picture is finished (conformance W6, W7, W8)."""
 
+import asyncio
 import io
 from collections.abc import Iterator
 from typing import Any
@@ -8,12 +9,16 @@ import httpx
 import imagecodecs
 import numpy as np
 import pytest
-from dicomweb_requests import parts_of, store, stored_series, url_of
+from dicomweb_requests import MOUNT, application, parts_of, store, stored_series, url_of
 from factories import ct_slice, encode, series
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 from pydicom import Dataset
 from pydicom.uid import RawDataStorage
+from starlette.types import Message
+
+from hounsfield.archive.archive import Archive
+from hounsfield.dicomweb.render_pool import RenderPool
 
 PNG = {"accept": "image/png"}
 FULL = {"WindowCenter": 128, "WindowWidth": 256}
@@ -66,6 +71,41 @@ async def test_a_study_and_a_series_are_the_renditions_of_their_instances_in_ord
         assert (head.status_code, head.content) == (200, b"")
         held = {"if-none-match": response.headers["etag"]} | PNG
         assert (await client.get(resource + "/rendered", headers=held)).status_code == 304
+
+
+async def test_a_part_is_made_when_it_is_sent_and_none_for_a_client_that_has_left(
+    client: httpx.AsyncClient, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """W6, W11: one picture at a time, whatever the length of the series."""
+    (first, *_) = await stored_series(client, 6, **FULL)
+    made: list[str] = []
+    sent: list[int] = []
+    run, leaves = RenderPool.run, asyncio.Event()
+
+    async def counted(pool: RenderPool, task: str, *arguments: Any) -> Any:
+        made.append(task)
+        return await run(pool, task, *arguments)
+
+    async def receive() -> Message:
+        await leaves.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(len(made))
+        if len(sent) == 4:
+            leaves.set()
+        await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(RenderPool, "run", counted)
+    path = f"{MOUNT}{url_of(first).split('/instances')[0]}/rendered"
+    scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b"",
+             "scheme": "http", "server": ("pacs.example", 80)}  # fmt: skip
+    app = application(archive)
+    async with app.router.lifespan_context(app):
+        await app(scope, receive, send)
+    assert sent[0] == 0
+    assert sent[1] == 1
+    assert len(made) <= 3
 
 
 async def test_what_cannot_be_rendered_leaves_a_206_and_what_is_broken_says_so_in_its_place(
