@@ -61,13 +61,26 @@ def window_of(arguments: Arguments) -> Window | None:
 
 def frame_levels(dataset: Dataset, path: str, frame: int, window: Window | None) -> Levels:
     """Eight-bit pixels of a frame: grey, or RGB."""
+    photometric = str(dataset.get("PhotometricInterpretation", ""))
+    if photometric == "YBR_PARTIAL_422":
+        as_full = {"photometric_interpretation": "YBR_FULL_422", "as_rgb": False}
+        return _from_partial(decode(dataset, path, frame, **as_full))
     pixels = stored_pixels(dataset, path, frame)
-    if str(dataset.get("PhotometricInterpretation", "")) == "PALETTE COLOR":
+    if photometric == "PALETTE COLOR":
         colors = apply_color_lut(pixels, dataset)
         return _eight_bits(colors, 8 * colors.itemsize)
     if pixels.ndim == 3:
         return _eight_bits(pixels, int(dataset.get("BitsStored", 8)))
     return to_grey(dataset, frame, pixels, window)
+
+
+def _from_partial(pixels: Pixels) -> Levels:
+    """RGB of luminance from 16 to 235 (ITU-R BT.601; PS3.3 C.7.6.3.1.2, retired)."""
+    y, cb, cr = (pixels[..., n].astype(np.float32) for n in range(3))
+    y, cb, cr = (y - 16) * (255 / 219), cb - 128, cr - 128
+    channels = (y + 1.5960 * cr, y - 0.3918 * cb - 0.8130 * cr, y + 2.0172 * cb)
+    levels: Levels = np.rint(np.clip(np.stack(channels, axis=2), 0, 255)).astype(np.uint8)
+    return levels
 
 
 def stored_pixels(dataset: Dataset, path: str, frame: int) -> Pixels:

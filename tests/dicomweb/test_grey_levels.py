@@ -150,6 +150,12 @@ MADE = {
         (),
         within=2,
     ),
+    "YBR_PARTIAL_422": Case(
+        COLOR
+        | {"PhotometricInterpretation": "YBR_PARTIAL_422", "PixelData": COLORS.tobytes()[:512]},
+        (),
+        within=2,
+    ),
     "palette of bytes": Case(EIGHT | palette(8, 256), ()),
     "palette of words": Case(EIGHT | palette(16, 256), ()),
     "palette that begins late": Case(EIGHT | palette(16, 100, 50), ()),
