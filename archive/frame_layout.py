@@ -35,7 +35,7 @@ class ImagePixel:
         bits = self.bits_allocated or 0
         if not (self.rows and self.columns and bits) or (bits != 1 and bits % 8):
             return None
-        if self.photometric_interpretation == "YBR_FULL_422":
+        if self.photometric_interpretation in {"YBR_FULL_422", "YBR_PARTIAL_422"}:
             return self.rows * self.columns * bits * 2  # PS3.3 C.7.6.3.1.2
         return self.rows * self.columns * bits * self.samples_per_pixel
 

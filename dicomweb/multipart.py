@@ -131,14 +131,15 @@ def content_type_of(root: str, boundary: str) -> bytes:
 
 
 def part_head(
-    boundary: str, content_type: str, length: int, *, location: str = "", first: bool = False
+    boundary: str, content_type: str, length: int | None, *, location: str = "", first: bool = False
 ) -> bytes:
-    """What comes before a part's bytes."""
+    """What comes before a part's bytes; None is a length that nobody knows beforehand."""
     lines = ["" if first else "\r\n", f"--{boundary}\r\nContent-Type: {content_type}\r\n"]
     if location:
         lines.append(f"Content-Location: {location}\r\n")
-    lines.append(f"Content-Length: {length}\r\n\r\n")
-    return "".join(lines).encode()
+    if length is not None:
+        lines.append(f"Content-Length: {length}\r\n")
+    return ("".join(lines) + "\r\n").encode()
 
 
 def closing(boundary: str) -> bytes:

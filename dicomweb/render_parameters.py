@@ -24,38 +24,37 @@ class RenderParameters:
     window: tuple[float, float, str] | None = None
     viewport: Mapping[str, Any] | None = None
     quality: int = DEFAULT_QUALITY
-    ignored: tuple[str, ...] = ()
-    """Parameters that are valid and have no effect here; the answer carries a warning."""
+    annotation: tuple[str, ...] = ()
+    iccprofile: str = "no"
 
     def as_arguments(self) -> dict[str, Any]:
         """As the worker takes them."""
-        return {"window": self.window, "viewport": self.viewport, "quality": self.quality}
+        return {
+            "window": self.window,
+            "viewport": self.viewport,
+            "quality": self.quality,
+            "annotation": self.annotation,
+            "iccprofile": self.iccprofile,
+        }
 
 
 def parse_render_parameters(query: Mapping[str, str]) -> RenderParameters:
     """The parameters of a rendered resource. Raises BadRequest."""
-    ignored = []
-    if "annotation" in query:
-        _check("annotation", query["annotation"].split(","), ANNOTATIONS)
-        ignored.append("annotation")
-    if "iccprofile" in query:
-        _check("iccprofile", [query["iccprofile"]], ICC_PROFILES)
-        if query["iccprofile"].lower() != "no":
-            ignored.append("iccprofile")
     return RenderParameters(
         window=_window(query["window"]) if "window" in query else None,
         viewport=_viewport(query["viewport"]) if "viewport" in query else None,
         quality=_quality(query["quality"]) if "quality" in query else DEFAULT_QUALITY,
-        ignored=tuple(ignored),
+        annotation=_some_of("annotation", query.get("annotation"), ANNOTATIONS),
+        iccprofile=_one_of("iccprofile", query.get("iccprofile", "no"), ICC_PROFILES),
     )
 
 
 def _window(text: str) -> tuple[float, float, str]:
-    """``center,width,function`` (8.3.5.1.4); without a function, linear."""
+    """``center,width,function``, all three (8.3.5.1.4)."""
     parts = [part.strip() for part in text.split(",")]
-    if len(parts) not in {2, 3}:
+    if len(parts) != 3:
         raise BadRequest("window is center,width,function")
-    function = FUNCTIONS.get(parts[2].lower() if len(parts) == 3 else "linear")
+    function = FUNCTIONS.get(parts[2].lower())
     if function is None:
         raise BadRequest(f"the function of window is one of {', '.join(FUNCTIONS)}")
     center, width = _number("window", parts[0]), _number("window", parts[1])
@@ -103,6 +102,13 @@ def _number(name: str, text: str) -> float:
     return value
 
 
-def _check(name: str, values: list[str], allowed: frozenset[str]) -> None:
-    if not all(value.strip().lower() in allowed for value in values):
+def _one_of(name: str, value: str, allowed: frozenset[str]) -> str:
+    found = value.strip().lower()
+    if found not in allowed:
         raise BadRequest(f"{name} takes {', '.join(sorted(allowed))}")
+    return found
+
+
+def _some_of(name: str, text: str | None, allowed: frozenset[str]) -> tuple[str, ...]:
+    values = [] if text is None else text.split(",")
+    return tuple(sorted({_one_of(name, value, allowed) for value in values}))

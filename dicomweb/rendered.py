@@ -1,163 +1,162 @@
-"""WADO-RS rendered resources and thumbnails (PS3.18 10.4.1.1.3, 10.4.1.1.4)."""
+"""WADO-RS rendered resources and thumbnails (PS3.18 10.4.1.1.3, 10.4.1.1.4).
 
-from typing import TYPE_CHECKING, Any
+An instance or a frame comes by itself; a study, a series and a list of frames come as a
+multipart of renditions, each made as it is sent, so that one at a time is held.
+"""
 
+from collections.abc import AsyncGenerator, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import structlog
+
+from hounsfield.archive.errors import HounsfieldError
 from hounsfield.archive.retrieve import StoredInstance, find_instances
-from hounsfield.dicomweb.answers import PRIVATE, Answer, etag_header, etag_of, not_modified
-from hounsfield.dicomweb.catalog import Known
-from hounsfield.dicomweb.frames import parse_frame_list
-from hounsfield.dicomweb.media_types import choose
-from hounsfield.dicomweb.problems import BadRequest, CannotRender, Headers, NotAcceptable
+from hounsfield.dicomweb.answers import (
+    Answer,
+    AnyAnswer,
+    Buffer,
+    StreamedAnswer,
+    not_modified,
+)
+from hounsfield.dicomweb.documents import content_type, headers_of
+from hounsfield.dicomweb.making import Maker, arguments_of, headers_for
+from hounsfield.dicomweb.multipart import closing, content_type_of, part_head
+from hounsfield.dicomweb.presentation_source import presented_images
+from hounsfield.dicomweb.problems import BadRequest, RequestError, problem
 from hounsfield.dicomweb.render_parameters import RenderParameters, parse_render_parameters
-from hounsfield.dicomweb.render_pool import RenderPool
+from hounsfield.dicomweb.renditions import (
+    GIF,
+    PICTURES,
+    PRESENTATION_STATES,
+    Rendition,
+    choose_rendition,
+    frames_of,
+    offers,
+    rank_of,
+    refusal,
+)
 from hounsfield.dicomweb.resource import DicomWebRequest
-from hounsfield.dicomweb.segment_source import source_of
 
 if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive
 
-RENDERER = "1"
-"""Version of what the workers paint; part of every entity tag."""
-PICTURES = ("image/jpeg", "image/png", "image/gif")
-SEGMENTATIONS = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
-THUMBNAIL = {"width": 256, "height": 256}
+log = structlog.get_logger()
 
 
 class Rendered:
-    """Pictures of instances, frames, series and studies."""
+    """What people look at: pictures, reports and documents of what is stored."""
 
-    def __init__(self, archive: "Archive", pool: RenderPool) -> None:
+    def __init__(self, archive: "Archive", maker: Maker) -> None:
         self._archive = archive
-        self._pool = pool
+        self._maker = maker
 
-    async def instance(self, request: DicomWebRequest) -> Answer:
-        """``…/instances/{instance}/rendered`` and ``…/frames/{frame}/rendered``."""
-        media_type = choose(request, *PICTURES)
+    async def instance(self, request: DicomWebRequest) -> AnyAnswer:
+        """``…/instances/{instance}/rendered`` and ``…/frames/{list}/rendered``."""
         parameters = parse_render_parameters(request.query_params)
         (found,) = await find_instances(self._archive, *request.uids())
-        frame = _frame(request, Known(found, 0))
-        return await self._answer(request, found, frame, media_type, parameters)
+        frames, offered = frames_of(request, found), offers(found)
+        if found.sop_class_uid in PRESENTATION_STATES:
+            frames = await self._presented(found, parameters)
+        chosen = choose_rendition(request, offered)
+        if chosen is None:
+            raise refusal(offered)
+        media_type, in_multipart = chosen
+        if in_multipart or (len(frames) > 1 and media_type != GIF):
+            wanted = [Rendition(found, (number,), media_type) for number in frames]
+            wanted = wanted or [Rendition(found, (), media_type)]
+            return await self._multipart(request, wanted, parameters)
+        return await self._single(request, Rendition(found, frames, media_type), parameters)
 
-    async def thumbnail(self, request: DicomWebRequest) -> Answer:
-        """``…/thumbnail`` of a study, a series, an instance or a frame."""
-        media_type = choose(request, *PICTURES)
+    async def _presented(
+        self, state: StoredInstance, parameters: RenderParameters
+    ) -> tuple[int, ...]:
+        """A number for each image of a presentation state; none for a single one."""
+        if parameters.window:
+            raise BadRequest("a presentation state has a window of its own")
+        images = await presented_images(self._archive, state)
+        return tuple(range(1, len(images) + 1)) if len(images) > 1 else ()
+
+    async def several(self, request: DicomWebRequest) -> AnyAnswer:
+        """``…/rendered`` of a study or a series: each instance as it comes by itself.
+
+        206 where something in it cannot be rendered as any type that the client takes (10.4.3).
+        """
         parameters = parse_render_parameters(request.query_params)
-        found = _representative(await find_instances(self._archive, *request.uids()))
-        known = Known(found, 0)
-        frame: int | None = None
-        if "frames" in request.path_params:
-            frame = _frame(request, known)
-        if known.has_pixels:
-            try:
-                return await self._answer(
-                    request, found, frame, media_type, parameters, thumbnail=True
-                )
-            except CannotRender:
-                if frame is not None:
-                    raise
-        return await self._placeholder(request, found, media_type, parameters)
+        found = _in_order(await find_instances(self._archive, *request.uids()))
+        choices = [(one, choose_rendition(request, offers(one))) for one in found]
+        wanted = [Rendition(one, (), chosen.media_type) for one, chosen in choices if chosen]
+        if not wanted:
+            raise refusal(tuple(dict.fromkeys(kind for one in found for kind in offers(one))))
+        partial = len(wanted) < len(found)
+        return await self._multipart(request, wanted, parameters, partial=partial)
 
-    async def _answer(
+    async def _single(
+        self, request: DicomWebRequest, wanted: Rendition, parameters: RenderParameters
+    ) -> AnyAnswer:
+        """The rendition by itself; its length is told where it is made in one piece."""
+        arguments = arguments_of(parameters, wanted.media_type)
+        etag = await self._maker.etag([wanted], arguments)
+        if (unchanged := not_modified(request, etag)) is not None:
+            return unchanged
+        pieces = self._maker.make(wanted, parameters)
+        first, second = await anext(pieces), await anext(pieces, None)
+        headers = headers_for(etag, content_type(wanted.media_type))
+        if wanted.media_type not in PICTURES:
+            headers += headers_of(wanted.instance, wanted.media_type)
+        if second is None:
+            return Answer((first,), headers)
+        return StreamedAnswer(_chained((first, second), pieces), headers, None)
+
+    async def _multipart(
         self,
         request: DicomWebRequest,
-        found: StoredInstance,
-        frame: int | None,
-        media_type: str,
+        wanted: Sequence[Rendition],
         parameters: RenderParameters,
         *,
-        thumbnail: bool = False,
-    ) -> Answer:
-        arguments = parameters.as_arguments() | {"format": media_type}
-        if thumbnail and parameters.viewport is None:
-            arguments["viewport"] = THUMBNAIL
-        etag = etag_of(found.digest, RENDERER, str(frame), str(sorted(arguments.items(), key=str)))
+        partial: bool = False,
+    ) -> AnyAnswer:
+        etag = await self._maker.etag(wanted, parameters.as_arguments(), request.service)
         if (unchanged := not_modified(request, etag)) is not None:
             return unchanged
-        segmentation = found.sop_class_uid in SEGMENTATIONS
-        paint = self._segment if segmentation else self._image
-        picture = await paint(found, frame, arguments)
-        return _picture(request, picture, media_type, etag, parameters)
+        for one in wanted:
+            arguments_of(parameters, one.media_type)
+        status = HTTPStatus.PARTIAL_CONTENT if partial else HTTPStatus.OK
+        headers = headers_for(etag, content_type_of(wanted[0].media_type, etag).decode())
+        pieces = self._parts(request.service, wanted, parameters, etag)
+        return StreamedAnswer(pieces, headers, None, status)
 
-    async def _image(
-        self, found: StoredInstance, frame: int | None, arguments: dict[str, Any]
-    ) -> bytes:
-        frame = frame or ((found.number_of_frames or 1) + 1) // 2
-        where = {"path": self._archive.objects.path(found.object_key), "frame": frame}
-        return (await self._pool.run("render", where | arguments)).payload
-
-    async def _segment(
-        self, found: StoredInstance, frame: int | None, arguments: dict[str, Any]
-    ) -> bytes:
-        path = self._archive.objects.path(found.object_key)
-        if frame is None:
-            where = {"path": path, "frames": found.number_of_frames or 1}
-            frame = int((await self._pool.run("busiest_frame", where)).facts["frame"])
-        source = await source_of(self._archive, found, frame)
-        where = {"path": path, "frame": frame}
-        if source is not None:
-            image, number = source
-            where["source"] = {
-                "path": self._archive.objects.path(image.object_key),
-                "frame": number,
-            }
-        return (await self._pool.run("render_segment", where | arguments)).payload
-
-    async def _placeholder(
-        self,
-        request: DicomWebRequest,
-        found: StoredInstance,
-        media_type: str,
-        parameters: RenderParameters,
-    ) -> Answer:
-        arguments = parameters.as_arguments() | {"format": media_type}
-        arguments["viewport"] = arguments["viewport"] or THUMBNAIL
-        arguments["text"] = found.modality[:16] or "?"
-        etag = etag_of(RENDERER, "placeholder", str(sorted(arguments.items(), key=str)))
-        if (unchanged := not_modified(request, etag)) is not None:
-            return unchanged
-        picture = (await self._pool.run("placeholder", arguments)).payload
-        return _picture(request, picture, media_type, etag, parameters)
+    async def _parts(
+        self, service: str, wanted: Sequence[Rendition], parameters: RenderParameters, etag: str
+    ) -> AsyncGenerator[Buffer, None]:
+        """Part after part. What cannot be made is a problem document in its place."""
+        for index, one in enumerate(wanted):
+            pieces = self._maker.make(one, parameters)
+            kind = content_type(one.media_type)
+            try:
+                first: Buffer = await anext(pieces)
+            except (RequestError, HounsfieldError) as error:
+                log.warning("rendered.part_failed", sop_instance_uid=one.instance.sop_instance_uid)
+                kind, first = "application/problem+json", problem(error)[2]
+            location = service + one.location
+            yield part_head(etag, kind, None, location=location, first=index == 0)
+            yield first
+            async for piece in pieces:
+                yield piece
+        yield closing(etag)
 
 
-def _frame(request: DicomWebRequest, known: Known) -> int | None:
-    if not known.has_pixels:
-        raise NotAcceptable("this instance holds no image that could be rendered")
-    if "frames" not in request.path_params:
-        return None
-    numbers = parse_frame_list(request.path_params["frames"], known.frames.number_of_frames)
-    if len(numbers) != 1:
-        raise BadRequest("one frame is rendered at a time")
-    return numbers[0]
+def _in_order(found: list[StoredInstance]) -> list[StoredInstance]:
+    """Series as they arrived, in each the instances by number."""
+    series = list(dict.fromkeys(one.series_instance_uid for one in found))
+    place = {uid: index for index, uid in enumerate(series)}
+    return sorted(found, key=lambda one: (place[one.series_instance_uid], *rank_of(one)))
 
 
-def _representative(found: list[StoredInstance]) -> StoredInstance:
-    """The middle image, by instance number, of the first series with images; else the first."""
-    images = [one for one in found if one.frame_table is not None]
-    drawn = [one for one in images if one.sop_class_uid not in SEGMENTATIONS] or images
-    if not drawn:
-        return found[0]
-    series = [one for one in drawn if one.series_instance_uid == drawn[0].series_instance_uid]
-    series.sort(key=lambda one: (_number(one.instance_number), one.sop_instance_uid))
-    return series[len(series) // 2]
-
-
-def _number(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        return 0
-
-
-def _picture(
-    request: DicomWebRequest,
-    picture: bytes,
-    media_type: str,
-    etag: str,
-    parameters: RenderParameters,
-) -> Answer:
-    headers: Headers = [*PRIVATE, etag_header(etag), (b"content-type", media_type.encode())]
-    headers += [
-        (b"warning", f"299 {request.service}: The {name} parameter is not supported.".encode())
-        for name in parameters.ignored
-    ]
-    return Answer((picture,), headers)
+async def _chained(
+    begun: Sequence[Buffer], rest: AsyncGenerator[Buffer, None]
+) -> AsyncGenerator[Buffer, None]:
+    for piece in begun:
+        yield piece
+    async for piece in rest:
+        yield piece

@@ -16,6 +16,7 @@ from hounsfield.dicomweb.bulkdata import Bulkdata
 from hounsfield.dicomweb.catalog import Catalog
 from hounsfield.dicomweb.frames import Frames
 from hounsfield.dicomweb.instances import Instances
+from hounsfield.dicomweb.making import Maker
 from hounsfield.dicomweb.outgoing import OutgoingObjects
 from hounsfield.dicomweb.qido import Search
 from hounsfield.dicomweb.render_pool import RenderPool
@@ -23,6 +24,7 @@ from hounsfield.dicomweb.rendered import Rendered
 from hounsfield.dicomweb.resource import Handler, Resource
 from hounsfield.dicomweb.retrieve_metadata import Metadata
 from hounsfield.dicomweb.stow import Store
+from hounsfield.dicomweb.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive
@@ -42,7 +44,8 @@ def create_router(archive: "Archive") -> APIRouter:
     frames = Frames(archive, catalog, pool)
     instances = Instances(archive, catalog, OutgoingObjects(archive, catalog, pool))
     metadata, search, store = Metadata(archive), Search(archive), Store(archive)
-    bulkdata, rendered = Bulkdata(catalog, frames), Rendered(archive, pool)
+    bulkdata, maker = Bulkdata(catalog, frames), Maker(archive, pool)
+    rendered, thumbnails = Rendered(archive, maker), Thumbnails(archive, maker)
 
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
@@ -67,10 +70,10 @@ def create_router(archive: "Archive") -> APIRouter:
         _route(STUDY, GET=instances.retrieve, POST=store.store),
         _route(SERIES, GET=instances.retrieve),
         _route(f"{INSTANCE}/bulkdata/{{path:path}}", GET=bulkdata.retrieve),
-        _route(f"{INSTANCE}/rendered", GET=rendered.instance),
-        _route(f"{FRAMES}/rendered", GET=rendered.instance),
+        *(_route(f"{level}/rendered", GET=rendered.several) for level in (STUDY, SERIES)),
+        *(_route(f"{level}/rendered", GET=rendered.instance) for level in (INSTANCE, FRAMES)),
         *(
-            _route(f"{level}/thumbnail", GET=rendered.thumbnail)
+            _route(f"{level}/thumbnail", GET=thumbnails.retrieve)
             for level in (STUDY, SERIES, INSTANCE, FRAMES)
         ),
     ]

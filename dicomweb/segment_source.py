@@ -21,7 +21,7 @@ REFERENCED_SERIES, SERIES_UID = "00081115", "0020000E"
 SOP_INSTANCE, REFERENCED_SOP, REFERENCED_FRAME = "00080018", "00081155", "00081160"
 PLANE_POSITION, POSITION = "00209113", "00200032"
 PLANE_ORIENTATION, ORIENTATION = "00209116", "00200037"
-FARTHEST_MM = 10.0
+FARTHEST_MM, PARALLEL = 10.0, 0.99
 
 Source = tuple[StoredInstance, int]
 """An image and the number of its frame."""
@@ -30,27 +30,39 @@ Source = tuple[StoredInstance, int]
 async def source_of(archive: "Archive", instance: StoredInstance, frame: int) -> Source | None:
     """The source image of a segmentation's frame; None where it is not stored here."""
     names = (instance.study_instance_uid, instance.series_instance_uid, instance.sop_instance_uid)
-    (segmentation,) = _parse(await read_metadata(archive, *names))
+    (segmentation,) = parse_metadata(await read_metadata(archive, *names))
     groups = _groups(segmentation, frame)
-    for uid, number in _referenced(groups):
+    referenced = list(dict.fromkeys(_referenced(groups)))
+    named = await _named(archive, referenced)
+    if named and (len(referenced) == 1 or not _has_place(groups)):
+        return named
+    return await _by_place(archive, instance.study_instance_uid, segmentation, groups) or named
+
+
+async def _named(archive: "Archive", referenced: list[tuple[str, int]]) -> Source | None:
+    """The first image that the frame names and that is stored.
+
+    A frame may name all images that it was made from: then its place tells which it lies on.
+    """
+    for uid, number in referenced:
         try:
             (found,) = await find_instances(archive, None, None, uid)
         except NotFound:
             continue
         return found, number
-    return await _by_place(archive, instance.study_instance_uid, segmentation, groups)
+    return None
 
 
 async def _by_place(
     archive: "Archive", study: str, segmentation: Members, groups: list[Members]
 ) -> Source | None:
     """The nearest parallel plane of the referenced series."""
-    for item in _items(segmentation, REFERENCED_SERIES):
-        series = _first(item, SERIES_UID)
+    for item in items_of(segmentation, REFERENCED_SERIES):
+        series = first_value(item, SERIES_UID)
         if not series:
             continue
         try:
-            images = _parse(await read_metadata(archive, study, series))
+            images = parse_metadata(await read_metadata(archive, study, series))
         except NotFound:
             continue
         nearest = _nearest(images, groups)
@@ -68,40 +80,45 @@ def _nearest(images: list[Members], groups: list[Members]) -> tuple[str, int] | 
     normal = _cross(cosines[:3], cosines[3:])
     best: tuple[float, str, int] | None = None
     for image in images:
-        for number in range(1, max(1, len(_items(image, PER_FRAME))) + 1):
-            place = _numbers([*_groups(image, number), image], PLANE_POSITION, POSITION, 3)
-            if place is None:
+        for number in range(1, max(1, len(items_of(image, PER_FRAME))) + 1):
+            holders = [*_groups(image, number), image]
+            place = _numbers(holders, PLANE_POSITION, POSITION, 3)
+            turn = _numbers(holders, PLANE_ORIENTATION, ORIENTATION, 6)
+            if place is None or turn is None or not _parallel(turn, normal):
                 continue
             offset = [a - b for a, b in zip(place, position, strict=True)]
             distance = abs(sum(a * b for a, b in zip(offset, normal, strict=True)))
             if best is None or distance < best[0]:
-                best = (distance, _first(image, SOP_INSTANCE), number)
+                best = (distance, first_value(image, SOP_INSTANCE), number)
     return best[1:] if best is not None and best[0] <= FARTHEST_MM else None
 
 
-def _parse(documents: list[bytes]) -> list[Members]:
+def parse_metadata(documents: list[bytes]) -> list[Members]:
+    """Kept metadata as objects."""
     return [orjson.loads(document.replace(BASE_URL, b"")) for document in documents]
 
 
 def _groups(members: Members, frame: int) -> list[Members]:
-    return [*_items(members, PER_FRAME)[frame - 1 : frame], *_items(members, SHARED)[:1]]
+    return [*items_of(members, PER_FRAME)[frame - 1 : frame], *items_of(members, SHARED)[:1]]
 
 
 def _referenced(groups: list[Members]) -> Iterator[tuple[str, int]]:
     for group in groups:
-        for derivation in _items(group, DERIVATION_IMAGE):
-            for source in _items(derivation, SOURCE_IMAGE):
-                uid = _first(source, REFERENCED_SOP)
+        for derivation in items_of(group, DERIVATION_IMAGE):
+            for source in items_of(derivation, SOURCE_IMAGE):
+                uid = first_value(source, REFERENCED_SOP)
                 if uid:
-                    yield uid, int(_first(source, REFERENCED_FRAME) or 1)
+                    yield uid, int(first_value(source, REFERENCED_FRAME) or 1)
 
 
-def _items(members: Members, tag: str) -> list[Members]:
+def items_of(members: Members, tag: str) -> list[Members]:
+    """The items of a sequence."""
     items: list[Members] = members.get(tag, {}).get("Value") or []
     return items
 
 
-def _first(members: Members, tag: str) -> Any:
+def first_value(members: Members, tag: str) -> Any:
+    """The first value of an attribute; None where it has none."""
     values = members.get(tag, {}).get("Value") or [None]
     return values[0]
 
@@ -109,7 +126,7 @@ def _first(members: Members, tag: str) -> Any:
 def _numbers(groups: list[Members], macro: str, tag: str, count: int) -> list[float] | None:
     """Values of a functional group, or of the data set of an image with one frame."""
     for group in groups:
-        holder = next(iter(_items(group, macro)), group)
+        holder = next(iter(items_of(group, macro)), group)
         values = holder.get(tag, {}).get("Value") or []
         if len(values) == count:
             try:
@@ -117,6 +134,15 @@ def _numbers(groups: list[Members], macro: str, tag: str, count: int) -> list[fl
             except (TypeError, ValueError):
                 continue
     return None
+
+
+def _has_place(groups: list[Members]) -> bool:
+    return _numbers(groups, PLANE_POSITION, POSITION, 3) is not None
+
+
+def _parallel(cosines: list[float], normal: list[float]) -> bool:
+    other = _cross(cosines[:3], cosines[3:])
+    return abs(sum(a * b for a, b in zip(other, normal, strict=True))) > PARALLEL
 
 
 def _cross(a: list[float], b: list[float]) -> list[float]:

@@ -7,9 +7,9 @@ from highdicom.pixels import apply_voi_window
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.multival import MultiValue
-from pydicom.pixels.processing import apply_modality_lut, apply_voi
 
 from hounsfield.dicomweb.rendering.decode import Pixels
+from hounsfield.dicomweb.rendering.lookup import Table, Values, read_table
 
 Levels = NDArray[np.uint8]
 
@@ -29,17 +29,25 @@ def to_grey(dataset: Dataset, frame: int, pixels: Pixels, window: Window | None)
     """Eight-bit grey levels of a monochrome frame."""
     groups = functional_groups(dataset, frame)
     padding = _padding(dataset, pixels)
-    values = _modality(dataset, groups, pixels)
-    invert = dataset.get("PhotometricInterpretation") == "MONOCHROME1"
+    values = modality_values(dataset, groups, pixels)
     window = window or _own_window(dataset, groups)
-    if window is None and "VOILUTSequence" in dataset:
-        levels = _own_lut(dataset, values)
-        levels = 255 - levels if invert else levels
+    if window is None and (tables := _voi_source(dataset, groups).get("VOILUTSequence")):
+        levels = _looked_up(dataset, tables[0], values)
     else:
-        levels = _windowed(values, window or _usual_window(values, padding), invert)
+        levels = windowed(values, window or _usual_window(values, padding))
+    if is_inverse(dataset):
+        levels = 255 - levels
     if padding is not None:
         levels[padding] = 0
     return levels
+
+
+def is_inverse(dataset: Dataset) -> bool:
+    """True where the lowest value is white (C.7.6.3.1.2; C.8.11.3.1 where there is a shape)."""
+    shape = dataset.get("PresentationLUTShape")
+    if shape:
+        return bool(shape == "INVERSE")
+    return bool(dataset.get("PhotometricInterpretation") == "MONOCHROME1")
 
 
 def functional_groups(dataset: Dataset, frame: int) -> list[Dataset]:
@@ -68,18 +76,33 @@ def number(value: Any, default: float) -> float:
         return default
 
 
-def _modality(dataset: Dataset, groups: list[Dataset], pixels: Pixels) -> NDArray[np.float32]:
-    if dataset.get("ModalityLUTSequence"):
-        return apply_modality_lut(pixels, dataset).astype(np.float32)
+def modality_values(dataset: Dataset, groups: list[Dataset], pixels: Pixels) -> Values:
+    """What the modality means by the stored values (C.11.1)."""
+    exact = np.float32 if pixels.dtype.itemsize <= 2 else np.float64
+    values: Values = pixels.astype(exact)
+    if tables := dataset.get("ModalityLUTSequence"):
+        return table_of(dataset, tables[0], values).look_up(values)
     source = from_groups(groups, "PixelValueTransformationSequence") or dataset
     slope = number(source.get("RescaleSlope"), 1.0)
     intercept = number(source.get("RescaleIntercept"), 0.0)
-    values = pixels.astype(np.float32)
-    return values if (slope, intercept) == (1.0, 0.0) else values * slope + np.float32(intercept)
+    if (slope, intercept) != (1.0, 0.0):
+        values = values * exact(slope) + exact(intercept)
+    return values
+
+
+def table_of(dataset: Dataset, item: Dataset, values: Values) -> Table:
+    """A table for these values, which are signed where one of them is below zero."""
+    _, little_endian = dataset.original_encoding
+    signed = bool(dataset.get("PixelRepresentation")) or bool(values.min() < 0)
+    return read_table(item, signed=signed, little_endian=little_endian is not False)
+
+
+def _voi_source(dataset: Dataset, groups: list[Dataset]) -> Dataset:
+    return from_groups(groups, "FrameVOILUTSequence") or dataset
 
 
 def _own_window(dataset: Dataset, groups: list[Dataset]) -> Window | None:
-    source = from_groups(groups, "FrameVOILUTSequence") or dataset
+    source = _voi_source(dataset, groups)
     center, width = source.get("WindowCenter"), source.get("WindowWidth")
     function = str(source.get("VOILUTFunction") or "LINEAR").strip().upper()
     if center in (None, "") or number(width, 0.0) <= 0:
@@ -87,15 +110,14 @@ def _own_window(dataset: Dataset, groups: list[Dataset]) -> Window | None:
     return Window(number(center, 0.0), number(width, 1.0), function)
 
 
-def _own_lut(dataset: Dataset, values: NDArray[np.float32]) -> Levels:
-    lut = dataset.VOILUTSequence[0]
-    looked_up = apply_voi(np.rint(values).astype(np.int32), dataset)
-    bits = int(lut.LUTDescriptor[2])
-    levels: Levels = np.clip(looked_up * (255 / (2**bits - 1)), 0, 255).astype(np.uint8)
+def _looked_up(dataset: Dataset, item: Dataset, values: Values) -> Levels:
+    table = table_of(dataset, item, values)
+    shown = table.look_up(values) * (255 / (2**table.bits - 1))
+    levels: Levels = np.rint(np.clip(shown, 0, 255)).astype(np.uint8)
     return levels
 
 
-def _usual_window(values: NDArray[np.float32], padding: NDArray[np.bool_] | None) -> Window:
+def _usual_window(values: Values, padding: NDArray[np.bool_] | None) -> Window:
     shown = values if padding is None or padding.all() else values[~padding]
     low, high = np.percentile(shown, USUAL_RANGE)
     if high <= low:
@@ -103,15 +125,23 @@ def _usual_window(values: NDArray[np.float32], padding: NDArray[np.bool_] | None
     return Window((low + high) / 2, max(high - low, 1.0), "LINEAR_EXACT")
 
 
-def _windowed(values: NDArray[np.float32], window: Window, invert: bool) -> Levels:
-    function = window.function if window.function in {"LINEAR_EXACT", "SIGMOID"} else "LINEAR"
-    center, width = window.center, window.width
-    if function == "LINEAR" and width <= 1:
-        # A threshold (C.11.2.1.2.1), for which the slope of the usual formula is endless.
-        function, center, width = "LINEAR_EXACT", center - 0.5, 1e-3
-    shown = apply_voi_window(values, center, width, function, (0.0, 255.0), np.float32, invert)
-    levels: Levels = np.rint(shown).astype(np.uint8)
+def windowed(values: Values, window: Window) -> Levels:
+    """Grey levels by the function of a window."""
+    levels: Levels = np.rint(window_shades(values, window)).astype(np.uint8)
     return levels
+
+
+def window_shades(values: Values, window: Window) -> Values:
+    """Shades from 0 to 255, not yet rounded (C.11.2.1.2, C.11.2.1.3)."""
+    function = window.function if window.function in {"LINEAR_EXACT", "SIGMOID"} else "LINEAR"
+    if function == "LINEAR" and window.width <= 1:
+        # A threshold (C.11.2.1.2.1), for which the slope of the usual formula is endless.
+        return np.where(values > window.center - 0.5, 255, 0).astype(values.dtype)
+    kind = values.dtype.type
+    shades: Values = apply_voi_window(
+        values, window.center, window.width, function, (0.0, 255.0), kind
+    )
+    return shades
 
 
 def _padding(dataset: Dataset, pixels: Pixels) -> NDArray[np.bool_] | None:

@@ -1,9 +1,10 @@
 """A segment painted over the image that it was drawn on (PS3.3 C.8.20): fill and outline."""
 
+from itertools import islice
+
 import numpy as np
 from highdicom.color import CIELabColor
 from numpy.typing import NDArray
-from PIL import Image
 from pydicom import Dataset
 from pydicom.pixels.utils import iter_pixels
 
@@ -14,29 +15,34 @@ from hounsfield.dicomweb.rendering.grey import (
     from_groups,
     functional_groups,
 )
-from hounsfield.dicomweb.rendering.picture import encode, frame_levels, window_of
+from hounsfield.dicomweb.rendering.picture import finished, frame_levels, window_of
 from hounsfield.dicomweb.rendering.protocol import Arguments, Reply
 
 FILL = 0.35
-LOOKED_AT = 64
+LOOKED_AT = MOST_TOGETHER = 64
 COLORS = ((239, 83, 80), (66, 165, 245), (102, 187, 106), (255, 202, 40), (171, 71, 188))
 
 Labels = NDArray[np.integer]
 
 
 def render_segment(arguments: Arguments) -> Reply:
-    """Task: a frame of a segmentation over its source image, or on black without one."""
+    """Task: a frame of a segmentation over its source image, or on black without one.
+
+    With ``together`` all segments that lie in the plane of the frame.
+    """
     path, frame, source = arguments["path"], arguments["frame"], arguments.get("source")
-    dataset = read_attributes(path)
-    labels = _labels(dataset, path, frame)
-    plane = plane_of(dataset, functional_groups(dataset, frame), labels.shape)
+    dataset, below = read_attributes(path), None
     if source is None:
-        canvas = np.zeros((*labels.shape, 3), np.uint8)
+        painted = np.zeros((int(dataset.Rows), int(dataset.Columns), 3), np.uint8)
     else:
-        canvas, below = _background(source, arguments)
-        labels = sample(labels, plane, below, canvas.shape[:2])
-    painted = paint(canvas, labels, _colors(dataset))
-    return Reply({}, encode(Image.fromarray(painted), arguments))
+        painted, below = _background(source, arguments)
+    for number in _in_plane(dataset, frame) if arguments.get("together") else (frame,):
+        labels = _labels(dataset, path, number)
+        if source is not None:
+            plane = plane_of(dataset, functional_groups(dataset, number), labels.shape)
+            labels = sample(labels, plane, below, painted.shape[:2])
+        painted = paint(painted, labels, _colors(dataset))
+    return finished(dataset, frame, painted, arguments)
 
 
 def busiest_frame(arguments: Arguments) -> Reply:
@@ -73,6 +79,22 @@ def _labels(dataset: Dataset, path: str, frame: int) -> Labels:
     named = from_groups(groups, "SegmentIdentificationSequence").get("ReferencedSegmentNumber", 1)
     segment: Labels = (pixels != 0).astype(np.int32) * int(named)
     return segment
+
+
+def _in_plane(dataset: Dataset, frame: int) -> list[int]:
+    """The frames at the place of this one, each of which shows another segment."""
+    place = _position(dataset, frame)
+    if not place:
+        return [frame]
+    count = len(dataset.get("PerFrameFunctionalGroupsSequence") or [])
+    same = (number for number in range(1, count + 1) if _position(dataset, number) == place)
+    return list(islice(same, MOST_TOGETHER))
+
+
+def _position(dataset: Dataset, frame: int) -> list[float]:
+    """Rounded to a hundredth of a millimetre."""
+    plane = from_groups(functional_groups(dataset, frame), "PlanePositionSequence")
+    return [round(float(part), 2) for part in plane.get("ImagePositionPatient") or []]
 
 
 def _background(source: Arguments, arguments: Arguments) -> tuple[Levels, Plane | None]:

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from hounsfield.dicomweb.rendering.decode import decode_frame
 from hounsfield.dicomweb.rendering.picture import placeholder, render
+from hounsfield.dicomweb.rendering.presentation import render_presented
 from hounsfield.dicomweb.rendering.protocol import (
     Arguments,
     Refused,
@@ -29,6 +30,7 @@ TASKS: dict[str, Callable[[Arguments], Reply]] = {
     "decode_object": decode_object,
     "placeholder": placeholder,
     "render": render,
+    "render_presented": render_presented,
     "render_segment": render_segment,
     "rewrite": rewrite,
 }
