@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from hounsfield.db.tables import Instance, Series, Study
@@ -69,3 +69,20 @@ def kept_metadata(
         .where(*_where(study, series, instance))
         .order_by(Instance.series_pk, Instance.id)
     )
+
+
+def kept_metadata_page(
+    study: str,
+    series: str | None,
+    instance: str | None,
+    after: tuple[int, int] | None,
+    limit: int,
+) -> Select[Any]:
+    """A page of the same, behind the place (series, instance) where the last one ended."""
+    place = (Instance.series_pk, Instance.id)
+    statement = _joined(select(*place, Instance.metadata_json)).where(
+        *_where(study, series, instance)
+    )
+    if after is not None:
+        statement = statement.where(tuple_(*place) > tuple_(*after))
+    return statement.order_by(*place).limit(limit)

@@ -34,11 +34,14 @@ def check_size(dataset: Dataset) -> None:
         raise Refused("the image is too large to be decoded here")
 
 
-def decode(dataset: Dataset, path: str, frame: int) -> Pixels:
-    """Pixels of one frame, counted from 1; colour as RGB, byte order of the machine."""
+def decode(dataset: Dataset, path: str, frame: int, *, raw: bool = False) -> Pixels:
+    """Pixels of one frame, counted from 1; byte order of the machine.
+
+    Colour is RGB, or with ``raw`` as it is stored.
+    """
     check_size(dataset)
     source = _source(dataset, path)
-    pixels = pixel_array(source, index=frame - 1)
+    pixels = pixel_array(source, index=frame - 1, raw=raw)
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
 
@@ -49,10 +52,10 @@ def decode_frame(arguments: Arguments) -> Reply:
     return Reply({}, little_endian(pixels))
 
 
-def decode_all(dataset: Dataset, path: str) -> Iterator[Pixels]:
+def decode_all(dataset: Dataset, path: str, *, raw: bool = False) -> Iterator[Pixels]:
     """All frames, one after the other."""
     check_size(dataset)
-    yield from iter_pixels(_source(dataset, path))
+    yield from iter_pixels(_source(dataset, path), raw=raw)
 
 
 def little_endian(pixels: Pixels) -> bytes:
