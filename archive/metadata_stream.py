@@ -1,9 +1,8 @@
 """The kept metadata of many instances, one after the other: memory does not grow with a study."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row
 from sqlalchemy.exc import DBAPIError
 
 from hounsfield.archive.errors import Unavailable
@@ -36,11 +35,11 @@ async def stream_metadata(
 
 async def _page(
     archive: "Archive", uids: tuple[str, str | None, str | None], after: tuple[int, int] | None
-) -> "Sequence[Row[Any]]":
+) -> list[tuple[Any, ...]]:
     """No connection is held between pages: a slow client keeps none from the others."""
     statement = statements.kept_metadata_page(*uids, after, AT_A_TIME)
     try:
         async with archive.database.async_engine.connect() as connection:
-            return (await connection.execute(statement)).all()
+            return [tuple(row) for row in await connection.execute(statement)]
     except DBAPIError as error:
         raise Unavailable("the database does not answer") from error

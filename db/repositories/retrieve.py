@@ -79,7 +79,7 @@ def kept_metadata_page(
     limit: int,
 ) -> Select[Any]:
     """A page of the same, behind the place (series, instance) where the last one ended."""
-    place = (Instance.series_pk, Instance.id)
+    place: tuple[InstrumentedAttribute[Any], ...] = (Instance.series_pk, Instance.id)
     statement = _joined(select(*place, Instance.metadata_json)).where(
         *_where(study, series, instance)
     )
