@@ -74,13 +74,13 @@ class Frames:
         if (unchanged := not_modified(request, etag)) is not None:
             return unchanged
         async with while_client_stays(request.receive, choice.sent.making.needs_worker):
-            first = await self._frame(known, numbers[0], choice.sent)
+            first = await self.frame(known, numbers[0], choice.sent)
         if len(numbers) == 1 and sum(map(len, first)) <= SENT_AT_ONCE:
             return _one(request, choice, first, numbers[0], etag)
         pieces = self._stream(request, known, numbers, choice, etag, first)
         return StreamedAnswer(pieces, _headers(choice, etag), None)
 
-    async def _frame(self, known: Known, number: int, sent: Sent) -> Sequence[Buffer]:
+    async def frame(self, known: Known, number: int, sent: Sent) -> Sequence[Buffer]:
         """One frame; slices of a mapped object keep it alive until they are sent."""
         if sent.making is Making.AS_STORED:
             with await self._catalog.open(known) as reader:
@@ -103,7 +103,7 @@ class Frames:
         body: Sequence[Buffer] | None = first
         for index, number in enumerate(numbers):
             if body is None:
-                body = await self._frame(known, number, choice.sent)
+                body = await self.frame(known, number, choice.sent)
             if choice.multipart:
                 yield _head(
                     request, choice.sent, number, sum(map(len, body)), etag, first=index == 0

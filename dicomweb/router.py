@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter
 from starlette.routing import Route
 
+from hounsfield.dicomweb.bulk_collections import Collections
 from hounsfield.dicomweb.bulkdata import Bulkdata
 from hounsfield.dicomweb.catalog import Catalog
 from hounsfield.dicomweb.frames import Frames
@@ -42,6 +43,7 @@ def create_router(archive: "Archive") -> APIRouter:
     frames = Frames(archive, catalog, pool)
     instances = Instances(archive, catalog, OutgoingObjects(archive, catalog, pool))
     metadata, search, store = Metadata(archive), Search(archive), Store(archive)
+    collections = Collections(archive, catalog, frames)
     bulkdata, rendered = Bulkdata(catalog, frames), Rendered(archive, pool)
 
     @asynccontextmanager
@@ -66,6 +68,14 @@ def create_router(archive: "Archive") -> APIRouter:
         _route(f"{SERIES}/instances", GET=search.instances),
         _route(STUDY, GET=instances.retrieve, POST=store.store),
         _route(SERIES, GET=instances.retrieve),
+        *(
+            _route(f"{level}/{name}", GET=handler)
+            for level in (STUDY, SERIES, INSTANCE)
+            for name, handler in (
+                ("bulkdata", collections.bulkdata),
+                ("pixeldata", collections.pixeldata),
+            )
+        ),
         _route(f"{INSTANCE}/bulkdata/{{path:path}}", GET=bulkdata.retrieve),
         _route(f"{INSTANCE}/rendered", GET=rendered.instance),
         _route(f"{FRAMES}/rendered", GET=rendered.instance),
