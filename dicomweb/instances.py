@@ -22,12 +22,13 @@ from hounsfield.dicomweb.answers import (
 )
 from hounsfield.dicomweb.catalog import Catalog, Known
 from hounsfield.dicomweb.encodings import may_need_encoding
-from hounsfield.dicomweb.media_types import DICOM, accepted
+from hounsfield.dicomweb.media_types import DICOM, ZIP, MediaType, accepted
 from hounsfield.dicomweb.multipart import closing, content_type_of, part_head
 from hounsfield.dicomweb.negotiation import CODECS, Choice, Sent, choose_objects
 from hounsfield.dicomweb.outgoing import Outgoing, OutgoingObjects
-from hounsfield.dicomweb.problems import Headers
+from hounsfield.dicomweb.problems import Headers, NotAcceptable
 from hounsfield.dicomweb.resource import DicomWebRequest
+from hounsfield.dicomweb.zip_body import zip_entry, zip_pieces
 
 if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive
@@ -51,14 +52,17 @@ class Instances:
         accept = accepted(request)
         if may_need_encoding(accept):
             await self._catalog.describe(found, *request.uids())
-        choice = choose_objects(accept, found)
-        etag = _etag(found, choice)
+        choice, zipped = _choose(accept, found)
+        etag = _etag(found, choice, zipped)
         if (unchanged := not_modified(request, etag)) is not None:
             return unchanged
         sending = list(_sending(found, choice))
         headers = [*PRIVATE, etag_header(etag), *_partial(request, choice)]
-        headers.append((b"content-type", _content_type(choice.multipart, sending, etag)))
         status = HTTPStatus.PARTIAL_CONTENT if choice.left_out else HTTPStatus.OK
+        if zipped:
+            pieces = zip_pieces(sending, self._objects.prepare)
+            return StreamedAnswer(pieces, [*headers, *_as_a_file(request)], None, status)
+        headers.append((b"content-type", _content_type(choice.multipart, sending, etag)))
         length = _length(choice.multipart, sending, etag)
         if request.method == "HEAD":
             pieces = self._stream(sending, choice.multipart, None, etag)
@@ -90,6 +94,24 @@ class Instances:
             yield closing(etag)
 
 
+def _choose(accept: Sequence[MediaType], found: Sequence[Known]) -> tuple[Choice, bool]:
+    """How the instances are sent, and whether in a ZIP file."""
+    zipped = zip_entry(accept)
+    if zipped is None or accept[0].name != ZIP:
+        try:
+            return choose_objects(accept, found), False
+        except NotAcceptable:
+            if zipped is None:
+                raise
+    return choose_objects([zipped], found), True
+
+
+def _as_a_file(request: DicomWebRequest) -> Headers:
+    name = [uid for uid in request.uids() if uid][-1]
+    disposition = f'attachment; filename="{name}.zip"'
+    return [(b"content-type", ZIP.encode()), (b"content-disposition", disposition.encode())]
+
+
 def _sending(found: Sequence[Known], choice: Choice) -> Iterator[Sending]:
     for known, sent in zip(found, choice.objects, strict=True):
         if sent is not None:
@@ -115,8 +137,9 @@ def _content_type(multipart: bool, sending: Sequence[Sending], etag: str) -> byt
     return content_type_of(DICOM, etag) if multipart else _part_type(sending[0][1]).encode()
 
 
-def _etag(found: Sequence[Known], choice: Choice) -> str:
-    parts: list[bytes | str] = ["multipart" if choice.multipart else "single", CODECS]
+def _etag(found: Sequence[Known], choice: Choice, zipped: bool) -> str:
+    container = "zip" if zipped else "multipart" if choice.multipart else "single"
+    parts: list[bytes | str] = [container, CODECS]
     for known, sent in zip(found, choice.objects, strict=True):
         how = f"{sent.making.value} {sent.transfer_syntax}" if sent else "left out"
         parts += [known.instance.file_meta_digest, known.instance.digest, how]

@@ -19,6 +19,7 @@ DICOM_XML = "application/dicom+xml"
 JSON = "application/json"
 OCTET_STREAM = "application/octet-stream"
 MULTIPART = "multipart/related"
+ZIP = "application/zip"
 
 MAX_ACCEPT = 8192
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
