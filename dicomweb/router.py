@@ -24,6 +24,7 @@ from hounsfield.dicomweb.rendered import Rendered
 from hounsfield.dicomweb.resource import Handler, Resource
 from hounsfield.dicomweb.retrieve_metadata import Metadata
 from hounsfield.dicomweb.stow import Store
+from hounsfield.dicomweb.wado_uri import WadoUri
 
 if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive
@@ -46,6 +47,8 @@ def create_router(archive: "Archive") -> APIRouter:
     collections = Collections(archive, catalog, frames)
     bulkdata, rendered = Bulkdata(catalog, frames), Rendered(archive, pool)
 
+    wado_uri = WadoUri(archive, instances.retrieve, rendered.instance)
+
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
         yield
@@ -66,6 +69,7 @@ def create_router(archive: "Archive") -> APIRouter:
         _route(f"{STUDY}/series", GET=search.series),
         _route(f"{STUDY}/instances", GET=search.instances),
         _route(f"{SERIES}/instances", GET=search.instances),
+        _route("/wado", GET=wado_uri.retrieve),
         _route(STUDY, GET=instances.retrieve, POST=store.store),
         _route(SERIES, GET=instances.retrieve),
         *(
