@@ -11,6 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from hounsfield.archive.errors import HounsfieldError
 from hounsfield.dicomweb.answers import END, Answer, AnyAnswer
+from hounsfield.dicomweb.media_types import require_accept
 from hounsfield.dicomweb.problems import BadRequest, MethodNotAllowed, RequestError, problem
 
 log = structlog.get_logger()
@@ -68,8 +69,9 @@ Handler = Callable[[DicomWebRequest], Awaitable[AnyAnswer]]
 class Resource:
     """Handlers by method. Each kind of error becomes a problem document, none a traceback."""
 
-    def __init__(self, depth: int, **handlers: Handler) -> None:
+    def __init__(self, depth: int, strict_accept: bool = False, **handlers: Handler) -> None:
         self._depth = depth
+        self._strict_accept = strict_accept
         self._handlers = handlers
         if "GET" in handlers:
             self._handlers["HEAD"] = handlers["GET"]
@@ -102,6 +104,8 @@ class Resource:
     async def _answer(self, request: DicomWebRequest) -> AnyAnswer:
         handler = self._handlers.get(request.method)
         if handler is not None:
+            if self._strict_accept and request.method in {"GET", "HEAD"}:
+                require_accept(request)
             return await handler(request)
         if request.method == "OPTIONS":
             return Answer((), self._allow, HTTPStatus.NO_CONTENT)

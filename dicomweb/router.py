@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 STUDY = "/studies/{study}"
 SERIES = STUDY + "/series/{series}"
 INSTANCE = SERIES + "/instances/{instance}"
+WADO = "/wado"
 FRAMES = INSTANCE + "/frames/{frames}"
 
 
@@ -40,6 +41,13 @@ def create_router(archive: "Archive") -> APIRouter:
 
     The routes are plain ASGI endpoints, the one that scrolling takes first.
     """
+    strict = archive.settings.http.strict_accept
+
+    def _route(path: str, **handlers: Handler) -> Route:
+        """WADO-URI says what it accepts in its own words."""
+        resource = Resource(path.count("/"), strict and path != WADO, **handlers)
+        return Route(path, resource, include_in_schema=False)
+
     catalog, pool = Catalog(archive), RenderPool()
     frames = Frames(archive, catalog, pool)
     instances = Instances(archive, catalog, OutgoingObjects(archive, catalog, pool))
@@ -69,7 +77,7 @@ def create_router(archive: "Archive") -> APIRouter:
         _route(f"{STUDY}/series", GET=search.series),
         _route(f"{STUDY}/instances", GET=search.instances),
         _route(f"{SERIES}/instances", GET=search.instances),
-        _route("/wado", GET=wado_uri.retrieve),
+        _route(WADO, GET=wado_uri.retrieve),
         _route(STUDY, GET=instances.retrieve, POST=store.store),
         _route(SERIES, GET=instances.retrieve),
         *(
@@ -89,7 +97,3 @@ def create_router(archive: "Archive") -> APIRouter:
         ),
     ]
     return router
-
-
-def _route(path: str, **handlers: Handler) -> Route:
-    return Route(path, Resource(path.count("/"), **handlers), include_in_schema=False)

@@ -34,14 +34,14 @@ def check_size(dataset: Dataset) -> None:
         raise Refused("the image is too large to be decoded here")
 
 
-def decode(dataset: Dataset, path: str, frame: int, *, raw: bool = False) -> Pixels:
-    """Pixels of one frame, counted from 1; byte order of the machine.
+def decode(dataset: Dataset, path: str, frame: int, **options: Any) -> Pixels:
+    """Pixels of one frame, counted from 1; colour as RGB, byte order of the machine.
 
-    Colour is RGB, or with ``raw`` as it is stored.
+    ``options`` stand in place of what the image says of its pixels.
     """
     check_size(dataset)
     source = _source(dataset, path)
-    pixels = pixel_array(source, index=frame - 1, raw=raw)
+    pixels = pixel_array(source, index=frame - 1, **options)
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
 
