@@ -1,12 +1,13 @@
 """The kept metadata of many instances, one after the other: memory does not grow with a study."""
 
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import DBAPIError
+import psycopg
 
 from hounsfield.archive.errors import Unavailable
 from hounsfield.archive.metadata import expand
+from hounsfield.db.reader import Rows
 from hounsfield.db.repositories import retrieve as statements
 
 if TYPE_CHECKING:
@@ -35,11 +36,10 @@ async def stream_metadata(
 
 async def _page(
     archive: "Archive", uids: tuple[str, str | None, str | None], after: tuple[int, int] | None
-) -> list[tuple[Any, ...]]:
+) -> Rows:
     """No connection is held between pages: a slow client keeps none from the others."""
     statement = statements.kept_metadata_page(*uids, after, AT_A_TIME)
     try:
-        async with archive.database.async_engine.connect() as connection:
-            return [tuple(row) for row in await connection.execute(statement)]
-    except DBAPIError as error:
+        return await archive.database.reader.fetch(statement.text, statement.values)
+    except psycopg.Error as error:
         raise Unavailable("the database does not answer") from error

@@ -8,7 +8,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Row, Select
+import psycopg
 from sqlalchemy.exc import DBAPIError
 
 from hounsfield.archive.digests import object_fits
@@ -16,7 +16,9 @@ from hounsfield.archive.errors import NotFound, ObjectDamaged, Unavailable
 from hounsfield.archive.frames import BulkdataTable, FrameTable
 from hounsfield.archive.metadata import expand
 from hounsfield.archive.objects.port import ObjectReader
+from hounsfield.db.reader import Rows
 from hounsfield.db.repositories import retrieve as statements
+from hounsfield.db.repositories.retrieve import Statement
 
 if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive
@@ -74,7 +76,7 @@ async def find_instances(
     """The instances of a resource, in order of arrival. Raises NotFound when there are none."""
     uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
     rows = await _fetch(archive, statements.stored_instances(*uids))
-    return _some([StoredInstance(*tuple(row)) for row in rows])
+    return _some([StoredInstance(*row) for row in rows])
 
 
 def find_instances_sync(
@@ -85,9 +87,10 @@ def find_instances_sync(
 ) -> list[StoredInstance]:
     """The same, for a worker's thread."""
     uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
+    statement = statements.stored_instances(*uids)
     try:
         with archive.database.transaction() as connection:
-            rows = connection.execute(statements.stored_instances(*uids)).all()
+            rows = connection.exec_driver_sql(statement.text, statement.values).all()
     except DBAPIError as error:
         raise Unavailable("the database does not answer") from error
     return _some([StoredInstance(*tuple(row)) for row in rows])
@@ -120,11 +123,10 @@ def verify(archive: "Archive", instance: StoredInstance) -> None:
         raise ObjectDamaged(f"the stored bytes of {instance.sop_instance_uid} have changed")
 
 
-async def _fetch(archive: "Archive", statement: Select[Any]) -> "list[Row[Any]]":
+async def _fetch(archive: "Archive", statement: Statement) -> Rows:
     try:
-        async with archive.database.async_engine.connect() as connection:
-            return list((await connection.execute(statement)).all())
-    except DBAPIError as error:
+        return await archive.database.reader.fetch(statement.text, statement.values)
+    except psycopg.Error as error:
         raise Unavailable("the database does not answer") from error
 
 

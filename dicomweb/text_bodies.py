@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from starlette.requests import HTTPConnection
 
-from hounsfield.archive.metadata import with_base_url
+from hounsfield.archive.metadata import BASE_URL
 from hounsfield.dicomweb.answers import (
     PRIVATE,
     AnyAnswer,
@@ -58,9 +58,9 @@ def xml_answer(
 async def _parts(
     documents: AsyncIterator[bytes], service: str, boundary: str
 ) -> AsyncGenerator[Buffer, None]:
-    first = True
+    first, base_url = True, service.encode("ascii")
     async for document in documents:
-        body = native_model(with_base_url(document, service))
+        body = native_model(document.replace(BASE_URL, base_url))
         yield part_head(boundary, DICOM_XML, len(body), first=first) + body
         first = False
     yield closing(boundary)
