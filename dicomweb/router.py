@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from hounsfield.dicomweb.bulk_collections import Collections
 from hounsfield.dicomweb.bulkdata import Bulkdata
+from hounsfield.dicomweb.capabilities import ROOT, Capabilities
 from hounsfield.dicomweb.catalog import Catalog
 from hounsfield.dicomweb.frames import Frames
 from hounsfield.dicomweb.instances import Instances
@@ -33,6 +34,7 @@ STUDY = "/studies/{study}"
 SERIES = STUDY + "/series/{series}"
 INSTANCE = SERIES + "/instances/{instance}"
 WADO = "/wado"
+PICTURES = ("/rendered", "/thumbnail")
 FRAMES = INSTANCE + "/frames/{frames}"
 
 
@@ -45,7 +47,8 @@ def create_router(archive: "Archive") -> APIRouter:
 
     def _route(path: str, **handlers: Handler) -> Route:
         """WADO-URI says what it accepts in its own words."""
-        resource = Resource(path.count("/"), strict and path != WADO, **handlers)
+        watched = path.endswith(PICTURES)
+        resource = Resource(path.count("/"), strict and path != WADO, watched, **handlers)
         return Route(path, resource, include_in_schema=False)
 
     catalog, pool = Catalog(archive), RenderPool()
@@ -77,6 +80,7 @@ def create_router(archive: "Archive") -> APIRouter:
         _route(f"{STUDY}/series", GET=search.series),
         _route(f"{STUDY}/instances", GET=search.instances),
         _route(f"{SERIES}/instances", GET=search.instances),
+        _route(ROOT, OPTIONS=Capabilities(lambda: router.routes).retrieve),
         _route(WADO, GET=wado_uri.retrieve),
         _route(STUDY, GET=instances.retrieve, POST=store.store),
         _route(SERIES, GET=instances.retrieve),
