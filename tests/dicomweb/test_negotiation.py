@@ -1,11 +1,19 @@
-"""What a client says beside the media type (PS3.18 8.3.3, 8.4.1; conformance N4, N5, N12)."""
+"""What a client says beside the media type (PS3.18 8.3.3, 8.4.1; N4, N5, N7, N11, N12)."""
 
 import gzip
 
 import httpx
 import imagecodecs
 import pytest
-from dicomweb_requests import application, stored_series, url_of
+from dicomweb_requests import (
+    STORE_HEADERS,
+    application,
+    multipart,
+    parts_of,
+    stored_series,
+    url_of,
+)
+from factories import ct_slice, encode
 
 from hounsfield.archive.archive import Archive
 
@@ -97,3 +105,25 @@ async def test_n12_json_is_compressed_as_the_client_likes_it(
     if coding:
         assert len(raw) < len(plain.content) / 2
         assert response.headers["etag"] != plain.headers["etag"]
+
+
+async def test_n11_the_file_meta_is_believed_where_a_part_names_another_transfer_syntax(
+    client: httpx.AsyncClient,
+) -> None:
+    dataset = ct_slice()
+    kind = "application/dicom; transfer-syntax=1.2.840.10008.1.2.4.90"
+    body = multipart([encode(dataset)], kind)
+    assert (await client.post("/studies", content=body, headers=STORE_HEADERS)).status_code == 200
+    accept = {"accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
+    ((headers, data),) = parts_of(await client.get(url_of(dataset), headers=accept))
+    assert headers["content-type"] == "application/dicom; transfer-syntax=1.2.840.10008.1.2.1"
+    assert data == encode(dataset)
+
+
+async def test_n7_implicit_and_big_endian_are_never_sent(client: httpx.AsyncClient) -> None:
+    (dataset,) = await stored_series(client, 1)
+    for syntax in ("1.2.840.10008.1.2", "1.2.840.10008.1.2.2"):
+        instance, frame = url_of(dataset), url_of(dataset) + "/frames/1"
+        for url, kind in ((instance, "dicom"), (frame, "octet-stream")):
+            accept = {"accept": f"application/{kind}; transfer-syntax={syntax}"}
+            assert (await client.get(url, headers=accept)).status_code == 406

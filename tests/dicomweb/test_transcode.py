@@ -144,6 +144,26 @@ async def test_n8_every_way_in_which_a_frame_is_stored_leads_to_the_one_that_is_
     assert len(sources) >= 18
 
 
+async def test_w2_every_file_of_the_transfer_syntaxes_is_decoded(
+    client: httpx.AsyncClient, shared_data: Path
+) -> None:
+    """Twelve-bit and progressive JPEG, HTJ2K and JPEG XL among them."""
+    seen = set()
+    for path in sorted((shared_data / "transfer_syntaxes").iterdir()):
+        sent = pydicom.dcmread(path)
+        sent.SOPInstanceUID = sent.file_meta.MediaStorageSOPInstanceUID = new_uid()
+        for name in ("StudyInstanceUID", "SeriesInstanceUID"):
+            setattr(sent, name, sent.get(name) or new_uid())
+        assert (await store(client, encode(sent))).status_code == 200, path.name
+        frame = f"{url_of(sent)}/frames/1"
+        response = await client.get(frame, headers=frame_of("1.2.840.10008.1.2.1"))
+        assert response.status_code == 200, (path.name, response.text[:200])
+        words = 1 if sent.BitsAllocated == 8 else 2
+        assert len(response.content) == sent.Rows * sent.Columns * sent.SamplesPerPixel * words
+        seen.add(sent.file_meta.TransferSyntaxUID)
+    assert {JPEG + n for n in ("51", "53", "55", "111", "201", "203")} <= seen
+
+
 async def test_n8_what_an_image_does_not_fit_is_406_before_the_body_begins(
     client: httpx.AsyncClient,
 ) -> None:
