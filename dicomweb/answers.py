@@ -85,6 +85,8 @@ class StreamedAnswer:
             async with while_client_stays(receive):
                 async for piece in self.pieces:
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
+                    # A server drops what it is given for a client that has gone, without waiting.
+                    await asyncio.sleep(0)
                 await send(END)
         except ClientDisconnect:
             return

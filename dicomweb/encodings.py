@@ -31,6 +31,7 @@ class Image:
     photometric: str
     allocated: int
     stored: int
+    high_bit: int
     signed: bool
     embedded_overlay: bool
     """An overlay lies in the unused bits of the pixels (retired): encoding would lose it."""
@@ -45,6 +46,7 @@ class Image:
             photometric=str(_first(members, "00280004")),
             allocated=_number(members, "00280100", 0),
             stored=_number(members, "00280101", 0),
+            high_bit=_number(members, "00280102", -1),
             signed=_number(members, "00280103", 0) == 1,
             embedded_overlay=any(_number(members, key, 0) for key in OVERLAY_PLANES),
         )
@@ -58,6 +60,7 @@ class Image:
         return (
             self.allocated in rule.allocated
             and self.stored in rule.stored
+            and self.high_bit == self.stored - 1
             and (rule.signed or not self.signed)
             and not (rule.lossy and palette)
         )

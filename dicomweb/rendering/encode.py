@@ -58,10 +58,7 @@ class FrameEncoder:
         if self.samples not in {None, samples}:
             raise Refused("the frames of this image are not of one kind")
         self.samples = samples
-        allocated = 8 * pixels.itemsize
-        if self._native:
-            pixels = _aligned(pixels, int(self.dataset.get("HighBit", samples.bits - 1)), samples)
-        ready = plain(pixels, samples, allocated if self._native else 0)
+        ready = plain(pixels, samples)
         return self.encoder.encode(ready, samples), ready.nbytes
 
     def _samples_of(self, pixels: Pixels) -> Samples:
@@ -155,12 +152,6 @@ def _write_fragments(
 
 def _item(length: int) -> bytes:
     return struct.pack("<HHI", 0xFFFE, 0xE000, length)
-
-
-def _aligned(pixels: Pixels, high_bit: int, samples: Samples) -> Pixels:
-    """Stored bits that do not begin at the lowest one, moved there (PS3.5 8.1.1)."""
-    shift = high_bit + 1 - samples.bits
-    return pixels >> shift if 0 < shift < 8 * pixels.itemsize else pixels
 
 
 def _append(dataset: Dataset, keyword: str, value: str) -> None:

@@ -143,15 +143,8 @@ ENCODERS: dict[str, Encoder] = {
 }
 
 
-def plain(pixels: Pixels, samples: Samples, bits_allocated: int) -> Pixels:
-    """Little-endian samples of the smallest container that holds their bits.
-
-    Bits above the stored ones may hold anything (PS3.5 8.1.1): they are made the sign, or zero.
-    """
+def plain(pixels: Pixels, samples: Samples) -> Pixels:
+    """Little-endian samples of the smallest container that holds their bits."""
     kind, size = ("i" if samples.signed else "u"), (samples.bits + 7) // 8
     size = {1: 1, 2: 2}.get(size, 4)
-    spare = bits_allocated - samples.bits
-    if spare > 0:
-        whole = pixels.astype(f"<{kind}{bits_allocated // 8}", copy=False)
-        pixels = (whole << spare) >> spare
     return np.ascontiguousarray(pixels.astype(f"<{kind}{size}", copy=False))

@@ -185,6 +185,7 @@ async def test_n8_what_an_image_does_not_fit_is_406_before_the_body_begins(
         (grey(), "1.2.3", 406),
         (overlay, JPEG + "80", 406),
         (single, JPEG + "80", 406),
+        (grey(HighBit=13), JPEG + "80", 406),
         (palette, JPEG + "50", 406),
         (palette, JPEG + "91", 406),
         (palette, JPEG + "90", 200),
