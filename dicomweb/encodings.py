@@ -13,7 +13,7 @@ import orjson
 from hounsfield.archive.dicom_json import values_of
 from hounsfield.archive.metadata import BASE_URL
 from hounsfield.dicomweb.media_types import MediaType
-from hounsfield.dicomweb.transfer_syntaxes import ENCODABLE, IMAGE_DEFAULTS
+from hounsfield.dicomweb.transfer_syntaxes import ENCODABLE, FRAME_TYPES, IMAGE_DEFAULTS
 
 GREY = frozenset({"MONOCHROME1", "MONOCHROME2"})
 COLOR = frozenset(
@@ -71,12 +71,13 @@ class Image:
         return self.samples == 3 and self.photometric in COLOR
 
 
-def may_need_encoding(accept: Iterable[MediaType]) -> bool:
-    """True where a client names a transfer syntax, or an image type, that is made here."""
+def may_need_encoding(accept: Iterable[MediaType], stored: str = "") -> bool:
+    """True where a client names a transfer syntax, or an image type, other than the stored one."""
+    image = FRAME_TYPES.get(stored)
     return any(
-        entry.transfer_syntax in ENCODABLE
-        or entry.name in IMAGE_DEFAULTS
-        or entry.root in IMAGE_DEFAULTS
+        (entry.transfer_syntax in ENCODABLE and entry.transfer_syntax != stored)
+        or (entry.name in IMAGE_DEFAULTS and entry.name != image)
+        or (entry.root in IMAGE_DEFAULTS and entry.root != image)
         for entry in accept
     )
 

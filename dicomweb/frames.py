@@ -66,7 +66,7 @@ class Frames:
         self, request: DicomWebRequest, known: Known, numbers: Sequence[int], name: str
     ) -> AnyAnswer:
         accept = accepted(request)
-        if may_need_encoding(accept):
+        if may_need_encoding(accept, known.transfer_syntax_uid):
             await self._catalog.describe([known], *request.uids())
         choice = choose_frames(accept, known, len(numbers))
         kind = f"{name} {choice.sent.transfer_syntax} {choice.sent.media_type} {choice.multipart}"
