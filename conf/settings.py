@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,6 +22,7 @@ MIB = 1024 * 1024
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
+Origin = Annotated[str, Field(pattern=r"^https?://[^/*\s]+$")]
 
 
 class _Section(BaseModel):
@@ -42,6 +43,17 @@ class HttpSettings(_Section):
         (),
         description="other origins whose pages may use us through a proxy of theirs, such as "
         "http://localhost:3000 of a front end in development",
+    )
+    cors_origins: tuple[Origin, ...] = Field(
+        (), description="other origins whose pages may use DICOMweb from a browser (CORS)"
+    )
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
+        (),
+        description="addresses or networks of reverse proxies whose Forwarded and X-Forwarded-* "
+        "fields are believed",
+    )
+    strict_accept: bool = Field(
+        False, description="a retrieve or search without an Accept header is 406 (PS3.18 8.7.7)"
     )
     max_store_bytes: int = Field(
         16 * 1024 * MIB, ge=MIB, description="largest body of one STOW-RS request"

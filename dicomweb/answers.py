@@ -6,10 +6,11 @@ enough that a slow client holds little, and the pages behind it are let go.
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 from blake3 import blake3
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Scope, Send
 
 from hounsfield.dicomweb.problems import Headers
@@ -80,19 +81,52 @@ class StreamedAnswer:
             await self.pieces.aclose()
             await send(END)
             return
-        gone = asyncio.create_task(_wait_until_gone(receive))
         try:
-            async for piece in self.pieces:
-                if gone.done():
-                    return
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await send(END)
+            async with while_client_stays(receive):
+                async for piece in self.pieces:
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                    # A server drops what it is given for a client that has gone, without waiting.
+                    await asyncio.sleep(0)
+                await send(END)
+        except ClientDisconnect:
+            return
         finally:
-            gone.cancel()
             await self.pieces.aclose()
 
 
 AnyAnswer = Answer | StreamedAnswer
+
+
+@asynccontextmanager
+async def while_client_stays(receive: Receive, watch: bool = True) -> AsyncGenerator[None, None]:
+    """Cancel the block when the client leaves. Raises ClientDisconnect then.
+
+    What waits in the block for a worker process thereby ends that process's work. The body of
+    the request has to be none, or has to be read.
+    """
+    if not watch:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(None) as stay:
+
+            def leave(waiting: asyncio.Task[None]) -> None:
+                if not waiting.cancelled() and not over:
+                    stay.reschedule(loop.time())
+
+            over = False
+            gone = asyncio.create_task(_wait_until_gone(receive))
+            gone.add_done_callback(leave)
+            try:
+                yield
+            finally:
+                over = True
+                gone.cancel()
+    except TimeoutError as error:
+        if stay.expired():
+            raise ClientDisconnect from error
+        raise
 
 
 async def _wait_until_gone(receive: Receive) -> None:

@@ -67,7 +67,7 @@ class Bulkdata:
             headers.append((b"content-range", text.encode()))
         status = HTTPStatus.PARTIAL_CONTENT if chosen else HTTPStatus.OK
         reader = await self._catalog.open(known)
-        body = _pieces(reader, known, place, start, end)
+        body = value_pieces(reader, known, place, start, end)
         length = end - start
         if multipart:
             head, tail = part_head(etag, OCTET_STREAM, length, first=True), closing(etag)
@@ -78,9 +78,10 @@ class Bulkdata:
         return StreamedAnswer(body, headers, length, status)
 
 
-async def _pieces(
+async def value_pieces(
     reader: ObjectReader, known: Known, place: BulkdataLocation, start: int, end: int
 ) -> AsyncGenerator[Buffer, None]:
+    """A range of a value, piece by piece; the reader is closed at the end."""
     with reader:
         if place.transform in {"none", "encapsulated"}:
             for piece in pieces(reader, place.offset + start, place.offset + end):

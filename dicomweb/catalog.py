@@ -7,12 +7,16 @@ proves to have moved (a damaged one that was sent again) is looked up anew.
 
 import time
 from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING, TypeVar
 
 from hounsfield.archive.errors import NotFound, ObjectDamaged
 from hounsfield.archive.frames import BulkdataTable, FrameTable
+from hounsfield.archive.metadata_stream import stream_metadata
 from hounsfield.archive.objects.port import ObjectReader
 from hounsfield.archive.retrieve import StoredInstance, find_instances, open_object
+from hounsfield.dicomweb.encodings import Image
 
 if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive
@@ -30,6 +34,7 @@ class Known:
 
     def __init__(self, instance: StoredInstance, now: float) -> None:
         self.until = now + SECONDS
+        self.image: Image | None = None
         self.learn(instance)
 
     def learn(self, instance: StoredInstance) -> None:
@@ -86,6 +91,15 @@ class Catalog:
             raise NotFound("no such instance")
         return batch[instance]
 
+    async def describe(self, known: Sequence[Known], *uids: str | None) -> None:
+        """Learn of the instances of a resource what decides whether they can be encoded."""
+        waiting = {one.instance.sop_instance_uid: one for one in known if one.image is None}
+        if not waiting:
+            return
+        async for image in _images(self._archive, *uids):
+            if (one := waiting.get(image.sop_instance_uid)) is not None:
+                one.image = image
+
     async def open(self, known: Known) -> ObjectReader:
         """Its object, looked up once more where it is not in its place."""
         try:
@@ -101,6 +115,13 @@ class Catalog:
         """Where a worker reads it."""
         with await self.open(known):
             return self._archive.objects.path(known.instance.object_key)
+
+
+async def _images(archive: "Archive", *uids: str | None) -> AsyncIterator[Image]:
+    study, series, instance = uids
+    async with aclosing(stream_metadata(archive, study or "", series, instance)) as documents:
+        async for document in documents:
+            yield Image.of(document)
 
 
 def _keep(memory: "OrderedDict[K, V]") -> None:

@@ -19,11 +19,13 @@ from hounsfield.dicomweb.answers import (
     etag_header,
     etag_of,
     not_modified,
+    while_client_stays,
 )
 from hounsfield.dicomweb.catalog import Catalog, Known
+from hounsfield.dicomweb.encodings import may_need_encoding
 from hounsfield.dicomweb.media_types import accepted
 from hounsfield.dicomweb.multipart import closing, content_type_of, part_head
-from hounsfield.dicomweb.negotiation import Choice, Making, Sent, choose_frames
+from hounsfield.dicomweb.negotiation import CODECS, FrameChoice, Making, Sent, choose_frames
 from hounsfield.dicomweb.pixel_bytes import frame_pieces
 from hounsfield.dicomweb.problems import BadRequest
 from hounsfield.dicomweb.render_pool import RenderPool
@@ -63,42 +65,49 @@ class Frames:
     async def _answer(
         self, request: DicomWebRequest, known: Known, numbers: Sequence[int], name: str
     ) -> AnyAnswer:
-        choice = choose_frames(accepted(request), known, len(numbers))
-        sent = choice.objects[0]
-        kind = f"{name} {sent.transfer_syntax} {sent.media_type} {choice.multipart}"
-        etag = etag_of(known.instance.digest, "frames", kind, request.service)
+        accept = accepted(request)
+        if may_need_encoding(accept, known.transfer_syntax_uid):
+            await self._catalog.describe([known], *request.uids())
+        choice = choose_frames(accept, known, len(numbers))
+        kind = f"{name} {choice.sent.transfer_syntax} {choice.sent.media_type} {choice.multipart}"
+        etag = etag_of(known.instance.digest, CODECS, "frames", kind, request.service)
         if (unchanged := not_modified(request, etag)) is not None:
             return unchanged
-        first = await self._frame(known, numbers[0], sent)
+        async with while_client_stays(request.receive, choice.sent.making.needs_worker):
+            first = await self.frame(known, numbers[0], choice.sent)
         if len(numbers) == 1 and sum(map(len, first)) <= SENT_AT_ONCE:
             return _one(request, choice, first, numbers[0], etag)
         pieces = self._stream(request, known, numbers, choice, etag, first)
         return StreamedAnswer(pieces, _headers(choice, etag), None)
 
-    async def _frame(self, known: Known, number: int, sent: Sent) -> Sequence[Buffer]:
+    async def frame(self, known: Known, number: int, sent: Sent) -> Sequence[Buffer]:
         """One frame; slices of a mapped object keep it alive until they are sent."""
         if sent.making is Making.AS_STORED:
             with await self._catalog.open(known) as reader:
                 return frame_pieces(reader.map(), known.instance, known.frames, number)
-        path = await self._catalog.path(known)
-        return [(await self._pool.run("decode_frame", {"path": path, "frame": number})).payload]
+        arguments = {"path": await self._catalog.path(known), "frame": number}
+        if sent.making is Making.ENCODED:
+            arguments["syntax"] = sent.transfer_syntax
+            return [(await self._pool.run("encode_frame", arguments)).payload]
+        return [(await self._pool.run("decode_frame", arguments)).payload]
 
     async def _stream(
         self,
         request: DicomWebRequest,
         known: Known,
         numbers: Sequence[int],
-        choice: Choice,
+        choice: FrameChoice,
         etag: str,
         first: Sequence[Buffer],
     ) -> AsyncGenerator[Buffer, None]:
         body: Sequence[Buffer] | None = first
         for index, number in enumerate(numbers):
-            sent = choice.objects[index]
             if body is None:
-                body = await self._frame(known, number, sent)
+                body = await self.frame(known, number, choice.sent)
             if choice.multipart:
-                yield _head(request, sent, number, sum(map(len, body)), etag, first=index == 0)
+                yield _head(
+                    request, choice.sent, number, sum(map(len, body)), etag, first=index == 0
+                )
             for part in body:
                 for start in range(0, len(part), PIECE):
                     yield part[start : start + PIECE]
@@ -119,10 +128,10 @@ def parse_frame_list(text: str, number_of_frames: int) -> list[int]:
 
 
 def _one(
-    request: DicomWebRequest, choice: Choice, body: Sequence[Buffer], number: int, etag: str
+    request: DicomWebRequest, choice: FrameChoice, body: Sequence[Buffer], number: int, etag: str
 ) -> Answer:
     if choice.multipart:
-        head = _head(request, choice.objects[0], number, sum(map(len, body)), etag, first=True)
+        head = _head(request, choice.sent, number, sum(map(len, body)), etag, first=True)
         body = (head, *body, closing(etag))
     return Answer(body, _headers(choice, etag))
 
@@ -143,8 +152,8 @@ def _content_type(sent: Sent) -> str:
     return f"{sent.media_type}; transfer-syntax={sent.transfer_syntax}"
 
 
-def _headers(choice: Choice, etag: str) -> list[tuple[bytes, bytes]]:
-    sent = choice.objects[0]
+def _headers(choice: FrameChoice, etag: str) -> list[tuple[bytes, bytes]]:
+    sent = choice.sent
     content_type = (
         content_type_of(sent.media_type, etag) if choice.multipart else _content_type(sent).encode()
     )

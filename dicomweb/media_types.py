@@ -15,9 +15,11 @@ from hounsfield.dicomweb.problems import NotAcceptable, UnsupportedMediaType
 
 DICOM = "application/dicom"
 DICOM_JSON = "application/dicom+json"
+DICOM_XML = "application/dicom+xml"
 JSON = "application/json"
 OCTET_STREAM = "application/octet-stream"
 MULTIPART = "multipart/related"
+ZIP = "application/zip"
 
 MAX_ACCEPT = 8192
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -76,14 +78,15 @@ def parse_accept(text: str) -> tuple[MediaType, ...]:
 def accepted(request: HTTPConnection) -> tuple[MediaType, ...]:
     """What the client takes: the ``accept`` parameter, else the header, else anything.
 
-    A request without either is answered as if it had said ``*/*`` (8.7.5 would allow 406).
+    A request without either is answered as if it had said ``*/*``, unless ``strict_accept`` is on.
     """
-    asked = None
-    if b"accept=" in request.scope.get("query_string", b""):
-        asked = request.query_params.get("accept")
-    if not asked:
-        asked = ",".join(request.headers.getlist("accept")).strip()
-    return parse_accept(asked or "*/*")
+    return parse_accept(_asked(request) or "*/*")
+
+
+def require_accept(request: HTTPConnection) -> None:
+    """For a server that does not guess (8.7.7). Raises NotAcceptable."""
+    if not _asked(request):
+        raise NotAcceptable("the request has to say what it accepts")
 
 
 def choose(request: HTTPConnection, *offers: str) -> str:
@@ -93,6 +96,13 @@ def choose(request: HTTPConnection, *offers: str) -> str:
             if entry.covers(offer):
                 return offer
     raise NotAcceptable(f"this resource comes as {' or '.join(offers)}")
+
+
+def _asked(request: HTTPConnection) -> str:
+    asked = None
+    if b"accept=" in request.scope.get("query_string", b""):
+        asked = request.query_params.get("accept")
+    return asked or ",".join(request.headers.getlist("accept")).strip()
 
 
 def _parse(text: str) -> MediaType | None:

@@ -1,4 +1,6 @@
-"""One object on its way out: as stored, with a new header around its pixels, or decoded."""
+"""One object on its way out: as stored, with a new header around its pixels, or with its pixels
+decoded or encoded anew.
+"""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -14,6 +16,7 @@ from hounsfield.dicomweb.catalog import Catalog, Known
 from hounsfield.dicomweb.negotiation import Making, Sent
 from hounsfield.dicomweb.pixel_bytes import WORDS, pieces
 from hounsfield.dicomweb.render_pool import RenderPool
+from hounsfield.dicomweb.rendering.protocol import Reply
 
 if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive
@@ -73,6 +76,8 @@ class OutgoingObjects:
         """Open the object, after having had made what has to be made."""
         if sent.making is Making.DECODED:
             return await self._decoded(known)
+        if sent.making is Making.ENCODED:
+            return await self._encoded(known, sent.transfer_syntax)
         if sent.making is Making.REWRITTEN:
             return await self._rewritten(known)
         reader = await self._catalog.open(known)
@@ -102,7 +107,19 @@ class OutgoingObjects:
         return Outgoing(reader, middle, before, behind, WORDS.get(value.transform, 1))
 
     async def _decoded(self, known: Known) -> Outgoing:
-        """Decoded into a file without a name, which goes when it has been sent."""
+        """The whole object, made as a file."""
+        _, made = await self._made("decode_object", known)
+        return Outgoing(made, (0, made.map().nbytes))
+
+    async def _encoded(self, known: Known, syntax: str) -> Outgoing:
+        """The fragments, made as a file, between what the worker answers with."""
+        reply, made = await self._made("encode_object", known, syntax=syntax)
+        before = int(reply.facts["before"])
+        middle = (0, made.map().nbytes)
+        return Outgoing(made, middle, reply.payload[:before], reply.payload[before:])
+
+    async def _made(self, task: str, known: Known, **more: str) -> tuple[Reply, ObjectReader]:
+        """What a worker writes, in a file whose name goes at once."""
         folder = self._archive.settings.data_dir.resolve() / "scratch"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         output = folder / secrets.token_hex(16)
@@ -113,13 +130,11 @@ class OutgoingObjects:
             "output": str(output),
         }
         try:
-            await self._pool.run("decode_object", arguments, DECODE_SECONDS)
-            size = output.stat().st_size
+            reply = await self._pool.run(task, arguments | more, DECODE_SECONDS)
             with output.open("rb") as file:
-                reader = LocalObjectReader(file.fileno())
+                return reply, LocalObjectReader(file.fileno())
         finally:
             output.unlink(missing_ok=True)
-        return Outgoing(reader, (0, size))
 
 
 def _pixels(known: Known) -> tuple[int, BulkdataLocation] | None:

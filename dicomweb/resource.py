@@ -10,7 +10,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Scope, Send
 
 from hounsfield.archive.errors import HounsfieldError
-from hounsfield.dicomweb.answers import END, Answer, AnyAnswer
+from hounsfield.dicomweb.answers import END, Answer, AnyAnswer, while_client_stays
+from hounsfield.dicomweb.media_types import require_accept
 from hounsfield.dicomweb.problems import BadRequest, MethodNotAllowed, RequestError, problem
 
 log = structlog.get_logger()
@@ -68,13 +69,18 @@ Handler = Callable[[DicomWebRequest], Awaitable[AnyAnswer]]
 class Resource:
     """Handlers by method. Each kind of error becomes a problem document, none a traceback."""
 
-    def __init__(self, depth: int, **handlers: Handler) -> None:
+    def __init__(
+        self, depth: int, strict_accept: bool = False, watched: bool = False, **handlers: Handler
+    ) -> None:
+        """``watched``: a client that leaves before the answer is there ends the making of it."""
         self._depth = depth
+        self._strict_accept = strict_accept
+        self._watched = watched
         self._handlers = handlers
         if "GET" in handlers:
             self._handlers["HEAD"] = handlers["GET"]
-        allowed = ", ".join([*self._handlers, "OPTIONS"])
-        self._allow = [(b"allow", allowed.encode())]
+        self.methods = tuple(dict.fromkeys([*self._handlers, "OPTIONS"]))
+        self._allow = [(b"allow", ", ".join(self.methods).encode())]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -102,7 +108,12 @@ class Resource:
     async def _answer(self, request: DicomWebRequest) -> AnyAnswer:
         handler = self._handlers.get(request.method)
         if handler is not None:
-            return await handler(request)
+            if self._strict_accept and request.method in {"GET", "HEAD"}:
+                require_accept(request)
+            if not self._watched:
+                return await handler(request)
+            async with while_client_stays(request.receive):
+                return await handler(request)
         if request.method == "OPTIONS":
             return Answer((), self._allow, HTTPStatus.NO_CONTENT)
         raise MethodNotAllowed(f"{request.method} is not a method of this resource", self._allow)

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter
 from starlette.routing import Route
 
+from hounsfield.dicomweb.bulk_collections import Collections
 from hounsfield.dicomweb.bulkdata import Bulkdata
+from hounsfield.dicomweb.capabilities import ROOT, Capabilities
 from hounsfield.dicomweb.catalog import Catalog
 from hounsfield.dicomweb.frames import Frames
 from hounsfield.dicomweb.instances import Instances
@@ -25,6 +27,7 @@ from hounsfield.dicomweb.resource import Handler, Resource
 from hounsfield.dicomweb.retrieve_metadata import Metadata
 from hounsfield.dicomweb.stow import Store
 from hounsfield.dicomweb.thumbnails import Thumbnails
+from hounsfield.dicomweb.wado_uri import WadoUri
 
 if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 STUDY = "/studies/{study}"
 SERIES = STUDY + "/series/{series}"
 INSTANCE = SERIES + "/instances/{instance}"
+WADO = "/wado"
+PICTURES = ("/rendered", "/thumbnail")
 FRAMES = INSTANCE + "/frames/{frames}"
 
 
@@ -40,12 +45,22 @@ def create_router(archive: "Archive") -> APIRouter:
 
     The routes are plain ASGI endpoints, the one that scrolling takes first.
     """
+    strict = archive.settings.http.strict_accept
+
+    def _route(path: str, **handlers: Handler) -> Route:
+        """WADO-URI says what it accepts in its own words."""
+        watched = path.endswith(PICTURES)
+        resource = Resource(path.count("/"), strict and path != WADO, watched, **handlers)
+        return Route(path, resource, include_in_schema=False)
+
     catalog, pool = Catalog(archive), RenderPool()
     frames = Frames(archive, catalog, pool)
     instances = Instances(archive, catalog, OutgoingObjects(archive, catalog, pool))
     metadata, search, store = Metadata(archive), Search(archive), Store(archive)
+    collections = Collections(archive, catalog, frames)
     bulkdata, maker = Bulkdata(catalog, frames), Maker(archive, pool)
     rendered, thumbnails = Rendered(archive, maker), Thumbnails(archive, maker)
+    wado_uri = WadoUri(archive, instances.retrieve, rendered.instance)
 
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
@@ -67,8 +82,18 @@ def create_router(archive: "Archive") -> APIRouter:
         _route(f"{STUDY}/series", GET=search.series),
         _route(f"{STUDY}/instances", GET=search.instances),
         _route(f"{SERIES}/instances", GET=search.instances),
+        _route(ROOT, OPTIONS=Capabilities(lambda: router.routes).retrieve),
+        _route(WADO, GET=wado_uri.retrieve),
         _route(STUDY, GET=instances.retrieve, POST=store.store),
         _route(SERIES, GET=instances.retrieve),
+        *(
+            _route(f"{level}/{name}", GET=handler)
+            for level in (STUDY, SERIES, INSTANCE)
+            for name, handler in (
+                ("bulkdata", collections.bulkdata),
+                ("pixeldata", collections.pixeldata),
+            )
+        ),
         _route(f"{INSTANCE}/bulkdata/{{path:path}}", GET=bulkdata.retrieve),
         *(_route(f"{level}/rendered", GET=rendered.several) for level in (STUDY, SERIES)),
         *(_route(f"{level}/rendered", GET=rendered.instance) for level in (INSTANCE, FRAMES)),
@@ -78,7 +103,3 @@ def create_router(archive: "Archive") -> APIRouter:
         ),
     ]
     return router
-
-
-def _route(path: str, **handlers: Handler) -> Route:
-    return Route(path, Resource(path.count("/"), **handlers), include_in_schema=False)

@@ -1,5 +1,7 @@
 """Transfer syntaxes as the web sees them (PS3.18 8.7.3)."""
 
+from dataclasses import dataclass
+
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
@@ -38,3 +40,32 @@ FRAME_TYPES = {_JPEG + n: name for name, numbers in _IMAGE_TYPES.items() for n i
     "1.2.840.10008.1.2.5": "image/dicom-rle"
 }
 """The media type of a compressed frame by itself (tables 8.7.3-4 and 8.7.3-5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encodable:
+    """Which images a compressed syntax takes (PS3.5 8.2)."""
+
+    allocated: frozenset[int] = frozenset({8, 16})
+    stored: range = range(2, 17)
+    signed: bool = True
+    lossy: bool = False
+
+
+_LOSSLESS, _LOSSY = Encodable(), Encodable(lossy=True)
+ENCODABLE = {
+    "1.2.840.10008.1.2.5": Encodable(frozenset({8, 16, 32}), range(2, 33)),
+    _JPEG + "50": Encodable(frozenset({8}), range(8, 9), signed=False, lossy=True),
+    **{_JPEG + number: _LOSSLESS for number in ("70", "80", "90", "201", "202")},
+    **{_JPEG + number: _LOSSY for number in ("81", "91", "203")},
+}
+"""Compressed syntaxes for which there is an encoder (``rendering.encoders``)."""
+
+IMAGE_DEFAULTS = {
+    "image/jpeg": _JPEG + "70",
+    "image/jls": _JPEG + "80",
+    "image/jp2": _JPEG + "90",
+    "image/jphc": _JPEG + "201",
+    "image/dicom-rle": "1.2.840.10008.1.2.5",
+}
+"""What an image type means without a transfer syntax (table 8.7.3-4)."""

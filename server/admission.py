@@ -15,6 +15,7 @@ from starlette.types import Scope
 from hounsfield.conf.settings import HttpSettings
 from hounsfield.dicomweb.problems import BadRequest, Headers, RequestError
 
+DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 CLOSE: Headers = [(b"connection", b"close")]
 OURS = {None, b"same-origin", b"none"}
 READ = {"GET", "HEAD"}
@@ -59,8 +60,11 @@ class Admission:
         literal = f"[{host}]" if ":" in host and not host.startswith("[") else host
         return cls((*settings.allowed_hosts, literal), settings.trusted_origins)
 
-    def check(self, scope: Scope) -> Head:
-        """What was looked at of the head. Raises RequestError with what to answer."""
+    def check(self, scope: Scope, *, invited: bool = False) -> Head:
+        """What was looked at of the head. Raises RequestError with what to answer.
+
+        A page of another origin may be ``invited`` (``cors``): then only the name is checked.
+        """
         head = read_head(scope)
         host = head.get(b"host", b"").lower()
         if _name(host) not in self._names:
@@ -69,6 +73,8 @@ class Admission:
                 "add it to HOUNSFIELD_HTTP__ALLOWED_HOSTS.",
                 CLOSE,
             )
+        if invited:
+            return head
         origin = head.get(b"origin", b"").lower()
         if b"origin" in head and origin not in self._trusted and not _is_origin_of(origin, host):
             raise Stranger("A page of another origin may not use this server.", CLOSE)

@@ -17,6 +17,8 @@ from hounsfield.dicomweb.problems import (
     problem,
 )
 from hounsfield.server.admission import CLOSE, Admission, Head
+from hounsfield.server.cors import Cors, is_below, is_preflight, preflight_headers
+from hounsfield.server.forwarded import Forwarded
 from hounsfield.server.security_headers import complete
 
 log = structlog.get_logger()
@@ -31,6 +33,8 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: HttpSettings) -> None:
         self._app = app
         self._admission = Admission.of(settings)
+        self._cors = Cors(settings.cors_origins)
+        self._forwarded = Forwarded(settings.trusted_proxies)
         self._max_bytes = settings.max_body_bytes
         self._seconds = settings.body_timeout_seconds
 
@@ -39,15 +43,21 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
+        scope = self._forwarded.apply(scope)
         path: str = scope["path"]
+        origin = self._cors.origin_of(scope)
+        shared = self._cors.headers(origin) if is_below(path) else []
 
         async def completed(message: Message) -> None:
             if message["type"] in {"http.response.start", "websocket.http.response.start"}:
-                message["headers"] = complete(path, list(message.get("headers", ())))
+                message["headers"] = complete(path, [*message.get("headers", ()), *shared])
             await send(message)
 
         try:
-            head = self._admission.check(scope)
+            head = self._admission.check(scope, invited=origin is not None)
+            if origin is not None and is_preflight(scope):
+                await _answer_preflight(completed)
+                return
             if _has_body(head) and not _is_store(scope):
                 receive = await self._read_body(head, receive)
         except RequestError as error:
@@ -106,6 +116,12 @@ def _replaying(first: Message, receive: Receive) -> Receive:
         return waiting.pop() if waiting else await receive()
 
     return replay
+
+
+async def _answer_preflight(send: Send) -> None:
+    headers = preflight_headers()
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _refuse(error: RequestError, scope: Scope, send: Send) -> None:

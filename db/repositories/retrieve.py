@@ -71,6 +71,23 @@ def kept_metadata(
     return Statement(f"{text} LIMIT %s", (*values, limit))
 
 
+def kept_metadata_page(
+    study: str,
+    series: str | None,
+    instance: str | None,
+    after: tuple[int, int] | None,
+    limit: int,
+) -> Statement:
+    """A page of the same with its place, behind the place (series, instance) of the last one."""
+    where, values = _where(study, series, instance)
+    behind = "" if after is None else " AND (instance.series_pk, instance.id) > (%s, %s)"
+    return Statement(
+        "SELECT instance.series_pk, instance.id, instance.metadata_json FROM instance "  # noqa: S608
+        f"WHERE {where}{behind} ORDER BY instance.series_pk, instance.id LIMIT %s",
+        (*values, *(after or ()), limit),
+    )
+
+
 def _where(
     study: str | None, series: str | None, instance: str | None
 ) -> tuple[str, tuple[str, ...]]:

@@ -52,10 +52,10 @@ def decode_frame(arguments: Arguments) -> Reply:
     return Reply({}, little_endian(pixels))
 
 
-def decode_all(dataset: Dataset, path: str) -> Iterator[Pixels]:
+def decode_all(dataset: Dataset, path: str, *, raw: bool = False) -> Iterator[Pixels]:
     """All frames, one after the other."""
     check_size(dataset)
-    yield from iter_pixels(_source(dataset, path))
+    yield from iter_pixels(_source(dataset, path), raw=raw)
 
 
 def little_endian(pixels: Pixels) -> bytes:

@@ -15,7 +15,7 @@ from pydicom.dataelem import DataElement
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from hounsfield.dicomweb.rendering.decode import (
     Pixels,
@@ -41,14 +41,14 @@ def rewrite(arguments: Arguments) -> Reply:
     path, pixels = Path(arguments["path"]), arguments.get("pixels")
     dataset = dcmread(path, force=True, stop_before_pixels=pixels is not None)
     syntax = dataset.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)
-    before = _write(dataset, syntax)
+    before = write(dataset, syntax)
     if pixels is None:
         return Reply({"before": len(before)}, before)
     vr = pixels["vr"] if syntax == ExplicitVRBigEndian else _native_vr(pixels["tag"])
-    before += _element_header(pixels["tag"], vr, pixels["length"])
+    before += element_header(pixels["tag"], vr, pixels["length"])
     with path.open("rb") as file:
         file.seek(pixels["offset"] + pixels["length"])
-        behind = _rewrite_rest(file, syntax)
+        behind = rewrite_rest(file, syntax)
     return Reply({"before": len(before)}, before + behind)
 
 
@@ -65,8 +65,8 @@ def decode_object(arguments: Arguments) -> Reply:
     _describe(dataset, first)
     vr = "OW" if first.itemsize > 1 else "OB"
     with Path(arguments["output"]).open("wb") as output:
-        output.write(_write(dataset, dataset.file_meta.TransferSyntaxUID))
-        output.write(_element_header(0x7FE00010, vr, length + length % 2))
+        output.write(write(dataset, dataset.file_meta.TransferSyntaxUID))
+        output.write(element_header(0x7FE00010, vr, length + length % 2))
         output.write(little_endian(first))
         for number, pixels in enumerate(frames, start=2):
             if number > count or pixels.nbytes != first.nbytes:
@@ -77,14 +77,18 @@ def decode_object(arguments: Arguments) -> Reply:
             raise Refused("frames are missing")
         with Path(path).open("rb") as file:
             file.seek(arguments["behind"])
-            output.write(_rewrite_rest(file, ExplicitVRLittleEndian))
+            output.write(rewrite_rest(file, ExplicitVRLittleEndian))
     return Reply()
 
 
-def _write(dataset: Dataset, syntax: str) -> bytes:
+def write(dataset: Dataset, syntax: str, target: UID = ExplicitVRLittleEndian) -> bytes:
+    """A PS3.10 file of a data set that was read in one syntax, up to its pixels in another."""
     if syntax == ExplicitVRBigEndian:
         dataset.walk(_swap_words)
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    icon = dataset.get("IconImageSequence")
+    if icon and any("PixelData" in item and item["PixelData"].is_undefined_length for item in icon):
+        del dataset.IconImageSequence  # it is encoded in the syntax that the object had
+    dataset.file_meta.TransferSyntaxUID = target
     buffer = BytesIO()
     dcmwrite(buffer, dataset, implicit_vr=False, little_endian=True, enforce_file_format=True)
     return buffer.getvalue()
@@ -98,12 +102,17 @@ def _swap_words(dataset: Dataset, element: DataElement) -> None:
         element.value = words.astype(f"<u{word}").tobytes()
 
 
-def _rewrite_rest(file: BinaryIO, syntax: str) -> bytes:
+def rewrite_rest(file: BinaryIO, syntax: str) -> bytes:
     """The elements behind the pixel data."""
     implicit, little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
     dataset = read_dataset(file, is_implicit_VR=implicit, is_little_endian=little)
     if not little:
         dataset.walk(_swap_words)
+    return explicit_little(dataset)
+
+
+def explicit_little(dataset: Dataset) -> bytes:
+    """A data set without a File Meta."""
     buffer = DicomBytesIO()
     buffer.is_implicit_VR, buffer.is_little_endian = False, True
     write_dataset(buffer, dataset)
@@ -115,7 +124,8 @@ def _native_vr(tag: int) -> str:
     return {0x7FE00008: "OF", 0x7FE00009: "OD"}.get(tag, "OW")
 
 
-def _element_header(tag: int, vr: str, length: int) -> bytes:
+def element_header(tag: int, vr: str, length: int) -> bytes:
+    """Tag, VR and length of an element with a long VR (PS3.5 7.1.2)."""
     return struct.pack("<HH2sHI", tag >> 16, tag & 0xFFFF, vr.encode(), 0, length)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from hounsfield.dicomweb.rendering.decode import decode_frame
+from hounsfield.dicomweb.rendering.encode import encode_frame, encode_object
 from hounsfield.dicomweb.rendering.picture import placeholder, render
 from hounsfield.dicomweb.rendering.presentation import render_presented
 from hounsfield.dicomweb.rendering.protocol import (
@@ -28,6 +29,8 @@ TASKS: dict[str, Callable[[Arguments], Reply]] = {
     "busiest_frame": busiest_frame,
     "decode_frame": decode_frame,
     "decode_object": decode_object,
+    "encode_frame": encode_frame,
+    "encode_object": encode_object,
     "placeholder": placeholder,
     "render": render,
     "render_presented": render_presented,

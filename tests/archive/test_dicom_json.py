@@ -1,4 +1,7 @@
-"""Metadata are the DICOM JSON Model of PS3.18 Annex F: that text is the judge, not a library."""
+"""Metadata are the DICOM JSON Model of PS3.18 Annex F: that text is the judge, not a library.
+
+Conformance J1 to J5.
+"""
 
 import base64
 import json

@@ -153,7 +153,7 @@ async def test_compressed_pixels_are_decoded_where_explicit_little_endian_is_ask
 @pytest.mark.parametrize(
     "accept",
     [
-        "application/dicom; transfer-syntax=1.2.840.10008.1.2.4.90",
+        "application/dicom; transfer-syntax=1.2.840.10008.1.2.4.57",
         "application/dicom; transfer-syntax=1.2.840.10008.1.2",
         'multipart/related; type="application/dicom+xml"',
         "image/jpeg",

@@ -18,6 +18,7 @@ from hounsfield.archive.archive import Archive
 FRAME = 512 * 512 * 2
 FRAMES = 600
 MIB = 1024 * 1024
+FRAMES_ACCEPT = "multipart/related; type=application/octet-stream; transfer-syntax=*"
 
 
 class Peak:
@@ -85,8 +86,9 @@ def test_memory_does_not_grow_with_the_instance(archive: Archive, syntax: str) -
         assert received(url, 'multipart/related; type="application/dicom"') > whole
         assert received(url, "application/dicom; transfer-syntax=*") > whole
         assert received(f"{url}/bulkdata/7FE00010", "*/*") == whole
+        assert received(url, "application/zip") > whole
+        assert received(f"{url}/pixeldata", FRAMES_ACCEPT) > whole
         everything = ",".join(str(number + 1) for number in range(FRAMES))
-        frames = "multipart/related; type=application/octet-stream; transfer-syntax=*"
-        assert received(f"{url}/frames/{everything}", frames) > whole
+        assert received(f"{url}/frames/{everything}", FRAMES_ACCEPT) > whole
     assert whole > 2 * 128 * MIB
     assert memory.growth < 128 * MIB
