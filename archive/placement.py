@@ -2,7 +2,7 @@
 
 Keys of studies and series that were seen are remembered, so that the usual batch is one
 statement. A remembered row that has been deleted meanwhile shows as a broken foreign key: the
-memory is dropped and the batch goes through once more.
+memory is dropped and the batch goes through once more, and makes the study anew.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,21 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from hounsfield.archive.errors import OutOfResources
 from hounsfield.archive.prepared import Prepared
 from hounsfield.db.engine import Database
 from hounsfield.db.repositories import instances
 from hounsfield.db.repositories.instances import NewInstance, StudyKey
 
 REMEMBERED = 20_000
+MOST_TRIES = 8
+
+
+class JustDeleted(OutOfResources):
+    """The study or series was there, and was deleted before anything could be put into it."""
+
+    def __init__(self) -> None:
+        super().__init__("the study is being deleted again and again; send again")
 
 
 class Placement:
@@ -29,11 +38,12 @@ class Placement:
     def store(self, items: Sequence[Prepared]) -> set[str]:
         """Insert in one transaction; object keys of the instances whose UID was free."""
         rows = [item.row for item in items]
-        try:
-            return self._insert(rows)
-        except IntegrityError:
-            self._forget()
-            return self._insert(rows)
+        for _ in range(MOST_TRIES):
+            try:
+                return self._insert(rows)
+            except (IntegrityError, JustDeleted):
+                self._forget()
+        return self._insert(rows)
 
     def _insert(self, rows: list[NewInstance]) -> set[str]:
         studies, series = dict(self._studies), dict(self._series)
@@ -83,11 +93,15 @@ def place(
     missing = [row for row in rows if row.study_uid not in studies]
     if missing:
         studies.update(instances.insert_studies(connection, missing))
+    if any(row.study_uid not in studies for row in rows):
+        raise JustDeleted
     for row in rows:
         row.columns["study_pk"] = studies[row.study_uid].pk
     new = [row for row in rows if (studies[row.study_uid].pk, row.series_uid) not in series]
     if new:
         series.update(instances.insert_series(connection, new))
+    if any((studies[row.study_uid].pk, row.series_uid) not in series for row in rows):
+        raise JustDeleted
     for row in rows:
         row.columns["series_pk"] = series[studies[row.study_uid].pk, row.series_uid]
     _flag_conflicts(connection, rows, studies)

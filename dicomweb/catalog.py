@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from hounsfield.archive.errors import NotFound, ObjectDamaged
 from hounsfield.archive.frames import BulkdataTable, FrameTable
 from hounsfield.archive.objects.port import ObjectReader
-from hounsfield.archive.retrieve import StoredInstance, find_instances, open_object
+from hounsfield.archive.retrieve import StoredInstance, find_instances, missing, open_object
 
 if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive
@@ -83,8 +83,12 @@ class Catalog:
         self._known.update(((study, series, uid), one) for uid, one in batch.items())
         _keep(self._known)
         if instance not in batch:
-            raise NotFound("no such instance")
+            raise await missing(self._archive, *names)
         return batch[instance]
+
+    def forget(self) -> None:
+        """Something was deleted."""
+        self._known.clear()
 
     async def open(self, known: Known) -> ObjectReader:
         """Its object, looked up once more where it is not in its place."""

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from hounsfield.dicomweb.bulkdata import Bulkdata
 from hounsfield.dicomweb.catalog import Catalog
+from hounsfield.dicomweb.deletion import Deletion
 from hounsfield.dicomweb.frames import Frames
 from hounsfield.dicomweb.instances import Instances
 from hounsfield.dicomweb.outgoing import OutgoingObjects
@@ -42,6 +43,7 @@ def create_router(archive: "Archive") -> APIRouter:
     frames = Frames(archive, catalog, pool)
     instances = Instances(archive, catalog, OutgoingObjects(archive, catalog, pool))
     metadata, search, store = Metadata(archive), Search(archive), Store(archive)
+    deletion = Deletion(archive, catalog)
     bulkdata, rendered = Bulkdata(catalog, frames), Rendered(archive, pool)
 
     @asynccontextmanager
@@ -53,7 +55,7 @@ def create_router(archive: "Archive") -> APIRouter:
     router = APIRouter(lifespan=lifespan)
     router.routes += [
         _route(FRAMES, GET=frames.retrieve),
-        _route(INSTANCE, GET=instances.retrieve),
+        _route(INSTANCE, GET=instances.retrieve, DELETE=deletion.delete),
         *(
             _route(f"{level}/metadata", GET=metadata.retrieve)
             for level in (STUDY, SERIES, INSTANCE)
@@ -64,8 +66,8 @@ def create_router(archive: "Archive") -> APIRouter:
         _route(f"{STUDY}/series", GET=search.series),
         _route(f"{STUDY}/instances", GET=search.instances),
         _route(f"{SERIES}/instances", GET=search.instances),
-        _route(STUDY, GET=instances.retrieve, POST=store.store),
-        _route(SERIES, GET=instances.retrieve),
+        _route(STUDY, GET=instances.retrieve, POST=store.store, DELETE=deletion.delete),
+        _route(SERIES, GET=instances.retrieve, DELETE=deletion.delete),
         _route(f"{INSTANCE}/bulkdata/{{path:path}}", GET=bulkdata.retrieve),
         _route(f"{INSTANCE}/rendered", GET=rendered.instance),
         _route(f"{FRAMES}/rendered", GET=rendered.instance),
