@@ -8,7 +8,7 @@ from dicomweb_requests import FRAME_ACCEPT, serve, store, stored_series, url_of,
 from factories import ct_slice, encode, new_uid
 
 from hounsfield.archive.archive import Archive
-from hounsfield.archive.events import Sequencer, read_events
+from hounsfield.archive.events import FeedEvent, Sequencer, listen
 from hounsfield.archive.sweep import sweep
 from hounsfield.conf.settings import Settings
 
@@ -127,11 +127,13 @@ async def test_t9_the_change_feed_tells_of_it(client: httpx.AsyncClient, archive
     await client.delete(url_of(second))
     sequencer = Sequencer(archive)
     sequencer.start()
-    try:
-        while len(events := (await read_events(archive, 0)).events) < 4:
-            await asyncio.sleep(0.05)
-    finally:
-        await asyncio.to_thread(sequencer.stop)
+    events: list[FeedEvent] = []
+    async with asyncio.timeout(30):
+        async for page in listen(archive, 0):
+            events += page.events
+            if len(events) == 4:
+                break
+    await asyncio.to_thread(sequencer.stop)
     told = [event for event in events if event.type == "deleted"]
     study, series = first.StudyInstanceUID, first.SeriesInstanceUID
     assert [(e.study_instance_uid, e.series_instance_uid, e.sop_instance_uid) for e in told] == [
