@@ -118,7 +118,7 @@ def test_kill_9_in_the_middle_leaves_all_of_a_study_or_nothing(
     archive: Archive, settings: Settings, when: str
 ) -> None:
     files = [encode(dataset) for dataset in series(3)]
-    study = [store_bytes(archive, SOURCE, data) for data in files][0].study_instance_uid
+    study = next(store_bytes(archive, SOURCE, data) for data in files).study_instance_uid
     url = settings.database.url
     environment = os.environ | {
         "HOUNSFIELD_DATA_DIR": str(settings.data_dir),
