@@ -14,6 +14,7 @@ from hounsfield.archive.errors import OutOfResources
 from hounsfield.archive.prepared import Prepared
 from hounsfield.db.engine import Database
 from hounsfield.db.repositories import instances
+from hounsfield.db.repositories.deletions import discarded
 from hounsfield.db.repositories.instances import NewInstance, StudyKey
 
 REMEMBERED = 20_000
@@ -27,6 +28,14 @@ class JustDeleted(OutOfResources):
         super().__init__("the study is being deleted again and again; send again")
 
 
+class DeletedMeanwhile(Exception):
+    """Objects with these keys were stored by an earlier try, and deleted."""
+
+    def __init__(self, keys: set[str]) -> None:
+        super().__init__()
+        self.keys = keys
+
+
 class Placement:
     """The memory of one committer. Used from its thread alone."""
 
@@ -35,23 +44,35 @@ class Placement:
         self._studies: dict[str, StudyKey] = {}
         self._series: dict[tuple[int, str], int] = {}
 
-    def store(self, items: Sequence[Prepared]) -> set[str]:
-        """Insert in one transaction; object keys of the instances whose UID was free."""
+    def store(self, items: Sequence[Prepared], *, again: bool = False) -> set[str]:
+        """Insert in one transaction; object keys of the instances whose UID was free.
+
+        ``again``: an earlier try may have been committed, unheard. What it stored may even have
+        been deleted since: that counts as stored, and is not put back under a removed object.
+        """
         rows = [item.row for item in items]
+        deleted: set[str] = set()
         for _ in range(MOST_TRIES):
             try:
-                return self._insert(rows)
+                return self._insert(rows, again) | deleted
+            except DeletedMeanwhile as found:
+                deleted |= found.keys
+                rows = [row for row in rows if row.columns["object_key"] not in deleted]
             except (IntegrityError, JustDeleted):
                 self._forget()
-        return self._insert(rows)
+        return self._insert(rows, again) | deleted
 
-    def _insert(self, rows: list[NewInstance]) -> set[str]:
+    def _insert(self, rows: list[NewInstance], again: bool) -> set[str]:
         studies, series = dict(self._studies), dict(self._series)
 
         def work(connection: Connection) -> set[str]:
-            return place(connection, rows, studies, series)
+            stored = place(connection, rows, studies, series)
+            if again and (deleted := discarded(connection, stored)):
+                raise DeletedMeanwhile(deleted)
+            return stored
 
-        stored = self._database.run(work, one_statement=_is_usual(rows, studies, series))
+        usual = not again and _is_usual(rows, studies, series)
+        stored = self._database.run(work, one_statement=usual)
         self._remember(studies, series)
         return stored
 

@@ -6,7 +6,7 @@ gone and is placed anew.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Select, delete, exists, func, select, text, update
@@ -148,6 +148,12 @@ def was_deleted(study: str, series: str | None, instance: str | None) -> Select[
     if instance is not None:
         names.append(DeletedInstance.sop_instance_uid == instance)
     return select(exists().where(*names))
+
+
+def discarded(connection: Connection, keys: Iterable[str]) -> set[str]:
+    """Which of these objects wait to be removed."""
+    statement = select(DiscardedObject.object_key).where(DiscardedObject.object_key.in_(keys))
+    return set(connection.execute(statement).scalars())
 
 
 def due_objects(connection: Connection, limit: int) -> list[str]:

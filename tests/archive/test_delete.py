@@ -7,10 +7,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from factories import ct_slice, encode, new_uid, series
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from hounsfield.archive.archive import Archive
 from hounsfield.archive.delete import delete
@@ -117,8 +119,8 @@ def test_deletions_among_stores_lose_nothing_that_was_acknowledged_and_leave_not
 def test_kill_9_in_the_middle_leaves_all_of_a_study_or_nothing(
     archive: Archive, settings: Settings, when: str
 ) -> None:
-    files = [encode(dataset) for dataset in series(3)]
-    study = next(store_bytes(archive, SOURCE, data) for data in files).study_instance_uid
+    results = [store_bytes(archive, SOURCE, encode(dataset)) for dataset in series(3)]
+    study = results[0].study_instance_uid
     url = settings.database.url
     environment = os.environ | {
         "HOUNSFIELD_DATA_DIR": str(settings.data_dir),
@@ -172,3 +174,29 @@ def test_a_store_that_meets_a_deletion_under_way_waits_and_is_stored(archive: Ar
         assert not waiting.done()
     assert waiting.result(30).sop_instance_uid == second.SOPInstanceUID
     assert len(find_instances_sync(archive, study)) == 1
+
+
+def test_an_instance_whose_commit_went_unheard_and_that_was_deleted_is_not_half_put_back(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = ct_slice()
+    run = archive.database.run
+    calls = []
+
+    def losing(work: Any, **options: Any) -> Any:
+        result = run(work, **options)
+        calls.append(work)
+        if len(calls) == 1:
+            monkeypatch.setattr(archive.database, "run", run)
+            delete(archive, Resource(str(dataset.StudyInstanceUID)))
+            raise OperationalError("COMMIT", None, Exception("the connection was lost"))
+        return result
+
+    monkeypatch.setattr(archive.database, "run", losing)
+    store_bytes(archive, SOURCE, encode(dataset))
+    with pytest.raises(NotFound):
+        find_instances_sync(archive, str(dataset.StudyInstanceUID))
+    assert sweep(archive) == 1
+    store_bytes(archive, SOURCE, encode(dataset))
+    (one,) = find_instances_sync(archive, str(dataset.StudyInstanceUID))
+    verify(archive, one)
