@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
+from hounsfield.archive.conflict import release_if_solved
 from hounsfield.archive.errors import Gone, NotFound, Unavailable
 from hounsfield.archive.events import add_event
 from hounsfield.archive.job_events import announce
@@ -45,7 +46,7 @@ def delete(archive: "Archive", resource: Resource) -> Deleted:
     """Delete it. Raises NotFound, Gone where it has been deleted before, or Unavailable."""
     try:
         done = archive.database.run(lambda connection: _delete(archive, connection, resource))
-    except DBAPIError as error:
+    except SQLAlchemyError as error:
         if is_server_state(error):
             raise Unavailable("the database does not answer") from error
         raise
@@ -74,6 +75,7 @@ def _delete(archive: "Archive", connection: Connection, resource: Resource) -> D
     quarantined = deletions.take_quarantined(connection, resource, grace)
     series = deletions.drop_empty_series(connection, study_pk)
     study = deletions.drop_empty_study(connection, study_pk)
+    release_if_solved(connection, study_pk)
     shrunk = sorted({uid for uid, _ in taken} - set(series))
     _end_jobs(connection, resource.study, series, SERIES_DELETED)
     if _end_jobs(connection, resource.study, shrunk, IMAGES_DELETED):

@@ -6,7 +6,7 @@ gone and is placed anew.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Select, delete, exists, func, select, text, update
@@ -138,6 +138,25 @@ def settle_anew(
             "wait": dt.timedelta(seconds=seconds),
         },
     )
+
+
+def held_patient(connection: Connection, study_pk: int) -> tuple[str, str] | None:
+    """Patient ID and issuer of a study with a conflict; None where it has none."""
+    statement = select(Study.patient_id, Study.issuer_of_patient_id)
+    held = statement.where(Study.id == study_pk, Study.conflict.is_not(None))
+    row = connection.execute(held).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+def metadata_of_study(connection: Connection, study_pk: int) -> Iterator[bytes]:
+    """The kept metadata (archive.metadata) of its instances."""
+    statement = select(Instance.metadata_json).where(Instance.study_pk == study_pk)
+    yield from connection.execute(statement).scalars()
+
+
+def release(connection: Connection, study_pk: int) -> None:
+    """The conflict is over."""
+    connection.execute(update(Study).where(Study.id == study_pk).values(conflict=None))
 
 
 def was_deleted(study: str, series: str | None, instance: str | None) -> Select[bool]:

@@ -133,3 +133,16 @@ def test_t9_a_job_that_was_complete_does_not_stand_for_the_series_stored_again(
     store()
     assert not is_covered()
     assert now(archive, job).label == "complete"
+
+
+def test_t9_a_study_is_no_longer_held_once_the_images_of_the_other_patient_are_deleted(
+    archive: Archive, stored: tuple[Names, list[str]]
+) -> None:
+    (study, _), _ = stored
+    others = [ct_slice(StudyInstanceUID=study, PatientID=f"P-{number}") for number in (2, 3)]
+    for other in others:
+        store_bytes(archive, Source("STOW-RS"), encode(other))
+    for other in others:
+        assert scalar(archive, "SELECT conflict FROM study")
+        delete(archive, Resource(study, str(other.SeriesInstanceUID)))
+    assert scalar(archive, "SELECT conflict FROM study") is None

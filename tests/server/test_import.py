@@ -20,6 +20,7 @@ from sqlalchemy import text
 from web_server import serving
 
 from hounsfield.archive.archive import Archive
+from hounsfield.archive.errors import OutOfResources
 from hounsfield.conf.settings import Settings
 from hounsfield.db.errors import CannotStart
 from hounsfield.server.importing import sending
@@ -160,6 +161,22 @@ def test_an_import_that_was_interrupted_goes_on_where_it_was(
     assert report["complete"]
     assert stored(archive) == 100
     assert run(folder)["stored"] == 100, "nothing is left over of a complete run"
+
+
+def test_a_server_that_has_no_room_for_a_while_is_asked_again(
+    archive: Archive, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "study", series(3))
+    create, full = archive.objects.create, iter(range(3))
+
+    def sometimes() -> Any:
+        if next(full, None) is not None:
+            raise OutOfResources("no space left for objects")
+        return create()
+
+    monkeypatch.setattr(archive.objects, "create", sometimes)
+    monkeypatch.setattr(sending, "WAIT_SECONDS", 0.01)
+    assert run(tmp_path / "study")["stored"] == stored(archive) == 3
 
 
 def test_without_a_server_it_says_how_to_start_one_and_its_status_tells(
