@@ -39,8 +39,9 @@ class Gunzip:
                 piece = self._inflate.decompress(chunk, PIECE)
             except zlib.error as error:
                 raise BadRequest("the body is not what gzip writes", CLOSE) from error
-            self._account(len(piece))
-            self._reader.feed(piece)
+            if piece:
+                self._account(len(piece))
+                self._reader.feed(piece)
             inflate = self._inflate
             chunk = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
 

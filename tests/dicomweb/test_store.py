@@ -94,6 +94,28 @@ async def test_nothing_stored_is_a_conflict_with_the_reasons(client: httpx.Async
     assert REFERENCED not in answer
 
 
+async def test_t3_each_kind_of_failure_has_its_reason(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    referenced = ct_slice()
+    del referenced.PixelData
+    referenced.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.94"  # JPIP: no pixels in it
+    headless = ct_slice(SeriesInstanceUID=None)
+    response = await store(client, encode(referenced), encode(headless))
+    assert response.status_code == 409
+    reasons = [values(item, REASON) for item in values(response.json(), FAILED)]
+    assert reasons == [[0xC122], [0xC000]]
+
+    def stumble(*_: Any) -> None:
+        raise RuntimeError("Doe^Jane")
+
+    monkeypatch.setattr("hounsfield.archive.ingest.make_row", stumble)
+    response = await store(client, encode(ct_slice()))
+    assert response.status_code == 409
+    assert values(response.json(), FAILED, REASON) == [0x0110]
+    assert "Doe" not in response.text
+
+
 async def test_the_same_again_is_a_success_and_other_content_a_warning(
     client: httpx.AsyncClient,
 ) -> None:
