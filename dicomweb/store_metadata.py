@@ -18,7 +18,7 @@ from hounsfield.dicomweb.assembly import Assembly
 from hounsfield.dicomweb.bodies import CLOSE
 from hounsfield.dicomweb.media_types import DICOM_JSON, DICOM_XML, OCTET_STREAM, parse_media_type
 from hounsfield.dicomweb.multipart import MultipartReader
-from hounsfield.dicomweb.native_model import read_native_model
+from hounsfield.dicomweb.native_model_reader import read_native_model
 from hounsfield.dicomweb.problems import BodyTooLarge, UnsupportedMediaType
 from hounsfield.dicomweb.spool import BulkPart, Spool
 from hounsfield.dicomweb.store_parts import MAX_PARTS, PLAIN_ENCODINGS, Part
