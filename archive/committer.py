@@ -31,7 +31,7 @@ from hounsfield.db.engine import Database, is_connection_loss, is_out_of_space, 
 
 log = structlog.get_logger()
 
-MAX_BATCH = 256
+MAX_BATCH = 64
 SYNC_THREADS = 4
 PATIENCE_SECONDS = 5.0
 RETRY_SECONDS = 0.2
@@ -109,6 +109,8 @@ class Committer:
     def _make_durable(self, batch: list[Waiting]) -> list[Waiting]:
         """Sync the objects that nobody has synced yet, side by side."""
         late = [waiting for waiting in batch if not waiting.item.on_stable_storage]
+        if len(late) == 1:
+            return self._make_one_durable(batch, late[0])
         syncs = [(waiting, self._sync_pool.submit(waiting.item.make_durable)) for waiting in late]
         failed = set()
         for waiting, sync in syncs:
@@ -117,6 +119,15 @@ class Committer:
                 waiting.fail(error)
                 failed.add(id(waiting))
         return [waiting for waiting in batch if id(waiting) not in failed]
+
+    def _make_one_durable(self, batch: list[Waiting], late: Waiting) -> list[Waiting]:
+        """In this thread: handing one sync to another thread takes longer than to do it."""
+        try:
+            late.item.make_durable()
+        except Exception as error:
+            late.fail(error)
+            return [waiting for waiting in batch if waiting is not late]
+        return batch
 
     def _store(self, batch: list[Waiting]) -> None:
         try:

@@ -4,10 +4,11 @@ They do when the instances of the other patient have been deleted. Where it is t
 was wrong, the study keeps naming its patient and stays held: it has to be deleted and sent anew.
 """
 
+import orjson
 from sqlalchemy import Connection
 
-from hounsfield.archive.answers import parse_metadata
 from hounsfield.archive.index_text import index_attributes
+from hounsfield.archive.metadata import BASE_URL, expand
 from hounsfield.db.repositories import deletions
 
 
@@ -17,7 +18,7 @@ def release_if_solved(connection: Connection, study_pk: int) -> None:
     if held is None:
         return
     for kept in deletions.metadata_of_study(connection, study_pk):
-        found = index_attributes(parse_metadata(kept))
+        found = index_attributes(orjson.loads(expand(kept).replace(BASE_URL, b"")))
         if (found.get("patient_id", ""), found.get("issuer_of_patient_id", "")) != held:
             return
     deletions.release(connection, study_pk)

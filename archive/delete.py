@@ -71,7 +71,8 @@ def _delete(archive: "Archive", connection: Connection, resource: Resource) -> D
     )
     if study_pk is None or not taken:
         statement = deletions.was_deleted(resource.study, resource.series, resource.instance)
-        raise why_missing(connection.execute(statement).scalar_one())
+        found = connection.exec_driver_sql(statement.text, statement.values)
+        raise why_missing(found.scalar_one())
     quarantined = deletions.take_quarantined(connection, resource, grace)
     series = deletions.drop_empty_series(connection, study_pk)
     study = deletions.drop_empty_study(connection, study_pk)

@@ -134,7 +134,7 @@ class Sequencer(threading.Thread):
                 seat.invalidate()
 
     def _serve(self, seat: Connection) -> None:
-        """Number what waits ten times a second, however much comes: every reader pays by the page."""
+        """Number what waits ten times a second, however much comes: readers pay by the page."""
         while not self._ended.wait(PACE_SECONDS):
             for _ in range(0, events.waiting(seat), BATCH):
                 self._archive.database.run(self._number)

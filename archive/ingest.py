@@ -99,12 +99,14 @@ class Reception:
     def _prepare(self) -> Prepared:
         if self._writer is None:
             self._complete_preamble()
-            header, digests = self._read(GatheredBytes(self._gathered))
             self._writer = self._archive.objects.create()
             self._writer.write(self._gathered)
+            reader: ObjectReader = GatheredBytes(self._gathered)
         else:
-            with self._writer.open() as reader:
-                header, digests = self._read(reader)
+            reader = self._writer.open()
+        self._writer.begin_sync()
+        with reader:
+            header, digests = self._read(reader)
         row = make_row(
             header,
             self._source,

@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +19,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from hounsfield.archive.metadata import members_of
 from hounsfield.archive.objects.port import ObjectStore
 from hounsfield.archive.prepared import Prepared
 
@@ -44,9 +44,8 @@ def same_values(objects: ObjectStore, stored: Mapping[str, Any] | Any, item: Pre
     largest = max(stored["object_size"], int(str(item.row.columns["object_size"])))
     if largest > LARGEST_BYTES:
         return False
-    if _attributes(zlib.decompress(stored["metadata_json"])) != _attributes(
-        item.header.metadata_json
-    ):
+    kept = members_of(stored["metadata_json"])
+    if _attributes(kept) != _attributes(item.header.metadata_json):
         return False
     if item.header.frame_table is None:
         return True

@@ -53,6 +53,8 @@ class Placement:
         rows = [item.row for item in items]
         deleted: set[str] = set()
         for _ in range(MOST_TRIES):
+            if not rows:
+                return deleted
             try:
                 return self._insert(rows, again) | deleted
             except DeletedMeanwhile as found:

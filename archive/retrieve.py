@@ -8,7 +8,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, Select
+import psycopg
 from sqlalchemy.exc import DBAPIError
 
 from hounsfield.archive.delete import why_missing
@@ -17,8 +17,10 @@ from hounsfield.archive.errors import NotFound, ObjectDamaged, Unavailable
 from hounsfield.archive.frames import BulkdataTable, FrameTable
 from hounsfield.archive.metadata import expand
 from hounsfield.archive.objects.port import ObjectReader
+from hounsfield.db.reader import Rows
 from hounsfield.db.repositories import retrieve as statements
 from hounsfield.db.repositories.deletions import was_deleted
+from hounsfield.db.repositories.retrieve import Statement
 
 if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive
@@ -78,7 +80,7 @@ async def find_instances(
     rows = await _fetch(archive, statements.stored_instances(*uids))
     if not rows:
         raise await missing(archive, *uids)
-    return [StoredInstance(*tuple(row)) for row in rows]
+    return [StoredInstance(*row) for row in rows]
 
 
 def find_instances_sync(
@@ -89,9 +91,10 @@ def find_instances_sync(
 ) -> list[StoredInstance]:
     """The same, for a worker's thread."""
     uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
+    statement = statements.stored_instances(*uids)
     try:
         with archive.database.transaction() as connection:
-            rows = connection.execute(statements.stored_instances(*uids)).all()
+            rows = connection.exec_driver_sql(statement.text, statement.values).all()
     except DBAPIError as error:
         raise Unavailable("the database does not answer") from error
     if not rows:
@@ -138,9 +141,8 @@ def verify(archive: "Archive", instance: StoredInstance) -> None:
         raise ObjectDamaged(f"the stored bytes of {instance.sop_instance_uid} have changed")
 
 
-async def _fetch(archive: "Archive", statement: Select[Any]) -> "list[Row[Any]]":
+async def _fetch(archive: "Archive", statement: Statement) -> Rows:
     try:
-        async with archive.database.async_engine.connect() as connection:
-            return list((await connection.execute(statement)).all())
-    except DBAPIError as error:
+        return await archive.database.reader.fetch(statement.text, statement.values)
+    except psycopg.Error as error:
         raise Unavailable("the database does not answer") from error

@@ -6,14 +6,15 @@ was honoured would show the wrong patient's studies.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Row
-from sqlalchemy.exc import DBAPIError
+import psycopg
+from psycopg.errors import QueryCanceled
 
-from hounsfield.archive.answers import Members, parse_metadata, write
+from hounsfield.archive.answers import Members, included, write
 from hounsfield.archive.errors import Unavailable
 from hounsfield.archive.matching import parse_match
+from hounsfield.db.reader import Rows
 from hounsfield.db.repositories import search as statements
 from hounsfield.db.repositories.search import Level, Scope
 
@@ -71,30 +72,26 @@ async def search(archive: "Archive", query: Query) -> SearchResult:
     scope = Scope(query.study_instance_uid, query.series_instance_uid)
     limit = min(DEFAULT_LIMIT if query.limit is None else query.limit, MAX_LIMIT)
     try:
-        async with archive.database.async_engine.connect() as connection:
-            rows, remaining = await statements.search(
-                connection, query.level, scope, conditions, limit, query.offset
-            )
-    except DBAPIError as error:
+        rows, remaining = await statements.search(
+            archive.database.reader, query.level, scope, conditions, limit, query.offset
+        )
+        extras = await _included(archive, query, rows)
+    except QueryCanceled as error:
+        raise Unavailable("the search takes too long: ask for less") from error
+    except psycopg.Error as error:
         raise Unavailable("the database does not answer") from error
-    extras = await _included(archive, query, rows)
-    items = [write(query.level, row, extra) for row, extra in zip(rows, extras, strict=True)]
+    items = write(query.level, rows, extras)
     return SearchResult(items, remaining, (FUZZY_WARNING,) if query.fuzzy else ())
 
 
-async def _included(
-    archive: "Archive", query: Query, rows: Sequence[Row[Any]]
-) -> Sequence[Members]:
+async def _included(archive: "Archive", query: Query, rows: Rows) -> Sequence[Members]:
     """What ``includefield`` asks for beyond the ready attributes.
 
     Those hold all that is known of a study or series; an attribute of a lower level is not
     returned at a higher one (PS3.18 8.3.4.3). An instance has its whole metadata to choose from.
     """
     if query.level is not Level.INSTANCE or not (query.include or query.include_all):
-        return [{}] * len(rows)
-    async with archive.database.async_engine.connect() as connection:
-        kept = await statements.metadata_of(connection, [row.id for row in rows])
-    whole = [parse_metadata(kept[row.id]) for row in rows]
-    if query.include_all:
-        return whole
-    return [{tag: item[tag] for tag in query.include & item.keys()} for item in whole]
+        return []
+    kept = await statements.metadata_of(archive.database.reader, [row[0] for row in rows])
+    wanted = None if query.include_all else query.include
+    return [included(kept[row[0]], wanted) for row in rows]

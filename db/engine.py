@@ -1,16 +1,18 @@
-"""Engines and transactions: one pool for threads, one for coroutines, both psycopg 3."""
+"""Engines and transactions: one pool for threads, one for coroutines, one for quick reads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from hounsfield.conf.settings import DatabaseSettings
+from hounsfield.db.reader import Reader
 
 T = TypeVar("T")
 
@@ -58,6 +60,32 @@ def is_server_state(error: BaseException) -> bool:
     return isinstance(error, SQLAlchemyError)  # no connection of the pool became free
 
 
+def fetch_by_driver(
+    connection: Connection, statement: str, values: Sequence[object]
+) -> list[tuple[Any, ...]]:
+    """Run a statement of the hot path without SQLAlchemy in between; its errors stay the same.
+
+    Parameters are ``$1``, ``$2``, … as PostgreSQL has them: nothing in the text is parsed.
+    """
+    driver = cast("psycopg.Connection[tuple[Any, ...]]", connection.connection.driver_connection)
+    try:
+        with psycopg.RawCursor(driver) as cursor:
+            return cursor.execute(statement.encode(), values).fetchall()
+    except psycopg.Error as error:
+        connection_lost = driver.closed
+        if connection_lost:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            None,
+            None,
+            error,
+            psycopg.Error,
+            hide_parameters=True,
+            connection_invalidated=connection_lost,
+            dialect=connection.dialect,
+        ) from error
+
+
 class Database:
     """The index's connections. Engines are made at first use; nothing connects before."""
 
@@ -70,6 +98,7 @@ class Database:
             )
         self.url = url
         self._pool_size = settings.pool_size
+        self._read_timeout = settings.read_timeout_seconds
 
     @cached_property
     def engine(self) -> Engine:
@@ -84,8 +113,16 @@ class Database:
 
     @cached_property
     def _autocommit(self) -> Engine:
-        """The same pool, each statement a transaction by itself."""
-        return self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        """A small pool for the hot path: each statement is a transaction by itself."""
+        return create_engine(
+            driver_url(self.url),
+            isolation_level="AUTOCOMMIT",
+            pool_size=1,
+            max_overflow=self._pool_size,
+            pool_reset_on_return=None,
+            hide_parameters=True,
+            connect_args={"connect_timeout": CONNECT_SECONDS, "prepare_threshold": 2},
+        )
 
     @cached_property
     def async_engine(self) -> AsyncEngine:
@@ -98,6 +135,11 @@ class Database:
             hide_parameters=True,
             connect_args={"connect_timeout": CONNECT_SECONDS, "prepare_threshold": 2},
         )
+
+    @cached_property
+    def reader(self) -> Reader:
+        """The quick way for coroutines: searches and retrieves, without SQLAlchemy."""
+        return Reader(self.url, self._pool_size, self._read_timeout)
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """A connection with a transaction that commits at the end of the block."""
@@ -122,10 +164,15 @@ class Database:
 
     def close(self) -> None:
         """Close the threads' pool (the coroutines' pool is closed by its event loop)."""
-        if "engine" in self.__dict__:
-            self.engine.dispose()
+        for name in ("engine", "_autocommit"):
+            if name in self.__dict__:
+                getattr(self, name).dispose()
 
     async def aclose(self) -> None:
-        """Close the coroutines' pool."""
+        """Close the coroutines' pools; the next event loop makes its own."""
+        if "reader" in self.__dict__:
+            self.reader.close()
+            del self.__dict__["reader"]
         if "async_engine" in self.__dict__:
             await self.async_engine.dispose()
+            del self.__dict__["async_engine"]

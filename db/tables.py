@@ -24,6 +24,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+TRIGRAMS_OF = ("patient_name_folded", "patient_id", "accession_number", "study_description")
+"""Columns of a study in which letters in the middle of a value are found by an index."""
+
 
 class Base(DeclarativeBase):
     """Declarative base: annotations to column types."""
@@ -79,6 +82,11 @@ class Study(Base):
         Index("study_date_time", "study_date", "study_time"),
         Index("study_accession_number", "accession_number"),
         Index("study_newest", text("study_date DESC"), text("id DESC")),
+        Index(
+            "study_trigrams",
+            *(text(f"trigrams({column})") for column in TRIGRAMS_OF),
+            postgresql_using="gin",
+        ),
     )
 
 
@@ -131,7 +139,7 @@ class Instance(Base):
     bulkdata: Mapped[bytes | None] = mapped_column(comment="archive.frames.BulkdataTable, encoded")
     attributes: Mapped[bytes]
     metadata_json: Mapped[bytes] = mapped_column(
-        comment="zlib of DICOM JSON without its braces; byte FF stands for the base URL"
+        comment="LZ4 of DICOM JSON without its braces; byte FF stands for the base URL"
     )
     metadata_version: Mapped[int] = mapped_column(SmallInteger)
     source: Mapped[dict[str, Any]]

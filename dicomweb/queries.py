@@ -56,6 +56,8 @@ def parse_path(name: str) -> tuple[str, ...]:
 
 def ignored_parameters(query_string: bytes) -> list[str]:
     """Those asked for that have no effect here."""
+    if b"matching" not in query_string and b"%" not in query_string:
+        return []
     return [name for name in NOT_SUPPORTED if _flag(name, _fields(query_string))]
 
 

@@ -85,12 +85,14 @@ class Store:
     async def _read(self, request: DicomWebRequest, reader: BodyReader, limit: int) -> None:
         """Read ahead one batch while the one before it is parsed and written."""
         patience = self._archive.settings.http.body_timeout_seconds
-        writing = self._threads.submit(_feed, reader, (), False)
+        writing: concurrent.futures.Future[None] | None = None
         try:
             async for batch, last in batches(request, limit, patience):
-                await asyncio.wrap_future(writing)
+                if writing is not None:
+                    await asyncio.wrap_future(writing)
                 writing = self._threads.submit(_feed, reader, batch, last)
-            await asyncio.wrap_future(writing)
+            if writing is not None:
+                await asyncio.wrap_future(writing)
         except BaseException:
             # Not before the thread has let go of the part, even where this task is cancelled.
             closing = self._threads.submit(_close, reader, writing)
@@ -142,8 +144,9 @@ def _feed(reader: BodyReader, batch: Iterable[bytes], last: bool) -> None:
         reader.finish()
 
 
-def _close(reader: BodyReader, writing: "concurrent.futures.Future[None]") -> None:
-    concurrent.futures.wait([writing])
+def _close(reader: BodyReader, writing: "concurrent.futures.Future[None] | None") -> None:
+    if writing is not None:
+        concurrent.futures.wait([writing])
     reader.close()
 
 

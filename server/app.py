@@ -1,14 +1,14 @@
 """The ASGI application: DICOMweb, the JSON API, the live WebSocket, the web app and OHIF."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
@@ -24,17 +24,45 @@ from hounsfield.server.live import create_live
 from hounsfield.server.sites import Ohif, WebApp
 from hounsfield.server.viewer import viewer_folder
 
-SERVICES = ("/api", "/dicom-web")
+DICOM_WEB = "/dicom-web"
+SERVICES = ("/api", DICOM_WEB)
 
 
 class Application(FastAPI):
     """FastAPI inside the guard: also what the framework answers itself goes out guarded."""
 
     archive: Archive
+    dicomweb: APIRouter
 
     def build_middleware_stack(self) -> ASGIApp:
-        """The framework's layers, and the guard round them."""
-        return Guard(super().build_middleware_stack(), self.archive.settings.http)
+        """The framework's layers, the short way past them, and the guard round both."""
+        layers = super().build_middleware_stack()
+        inner = ShortWay(DICOM_WEB, self.dicomweb.routes, layers)
+        return Guard(inner, self.archive.settings.http)
+
+
+class ShortWay:
+    """To the resources of one router without the framework's layers.
+
+    None of those does anything for DICOMweb, whose resources answer their own errors, and all of
+    them together take as long as reading a frame.
+    """
+
+    def __init__(self, prefix: str, routes: Sequence[BaseRoute], others: ASGIApp) -> None:
+        self._prefix = prefix
+        self._routes = [route for route in routes if isinstance(route, Route)]
+        self._others = others
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, of whatever kind."""
+        if scope["type"] == "http" and scope["path"].startswith(f"{self._prefix}/"):
+            below = {**scope, "root_path": scope.get("root_path", "") + self._prefix}
+            for route in self._routes:
+                match, found = route.matches(below)
+                if match is Match.FULL:
+                    await route.handle({**below, **found}, receive, send)
+                    return
+        await self._others(scope, receive, send)
 
 
 def create_app(archive: Archive, viewer: Path | None = None) -> Application:
@@ -54,7 +82,8 @@ def create_app(archive: Archive, viewer: Path | None = None) -> Application:
     app.state.archive = archive
     app.state.totals = status.Totals(archive)
     handle_failures(app)
-    app.include_router(create_router(archive), prefix="/dicom-web")
+    app.dicomweb = create_router(archive)
+    app.include_router(app.dicomweb, prefix=DICOM_WEB)
     api = APIRouter(prefix="/api")
     for part in (studies, jobs, reports, events, status):
         api.include_router(part.router)

@@ -1,12 +1,14 @@
 """The newest events of the change feed in this process: read once, encoded once, for everybody.
 
-One listener hears of new events, however many clients there are. A client holds nothing but the
-number of the event that it has seen last; those who fall behind what is kept here read on from
-the database, a few at a time.
+One listener hears of new events, however many clients there are; while there is none, nothing is
+read, for each page costs every web process more than a store costs the archive. A client holds
+nothing but the number of the event that it has seen last; those who fall behind what is kept here
+read on from the database, a few at a time.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,22 +48,43 @@ class LiveFeed:
         self._lines: list[Line] = []
         self._changed = asyncio.Event()
         self._started = asyncio.Event()
+        self._watchers = 0
+        self._watched = asyncio.Event()
         self._readers = asyncio.Semaphore(READERS)
         self.last = 0
         self.restarts = 0
         """How often numbering began anew under our feet (another database was put in)."""
 
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """While the block runs somebody wants the news."""
+        self._watchers += 1
+        self._watched.set()
+        try:
+            yield
+        finally:
+            self._watchers -= 1
+            if not self._watchers:
+                self._watched.clear()
+
     async def follow(self) -> None:
-        """Follow the feed for ever, over losses of the database."""
+        """Follow the feed whenever it is watched, for ever, over losses of the database."""
         while True:
+            await self._watched.wait()
             try:
-                since = self.last if self._started.is_set() else await self._begin()
-                self._started.set()
-                async for page in listen(self._archive, since):
-                    self.publish(page)
+                await self._follow_while_watched()
             except (SQLAlchemyError, psycopg.Error, OSError) as error:
                 log.warning("live.database_lost", error=type(error).__name__)
-            await asyncio.sleep(AGAIN_SECONDS)
+                await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _follow_while_watched(self) -> None:
+        since = self.last if self._started.is_set() else await self._begin()
+        self._started.set()
+        async for page in listen(self._archive, since):
+            self.publish(page)
+            if not self._watched.is_set():
+                self._started.clear()
+                return
 
     async def started(self, seconds: float) -> bool:
         """Whether the feed has been read; waits for it."""
@@ -109,10 +132,16 @@ class LiveFeed:
         return None if page.reset else [_line(event) for event in page.events]
 
     async def _begin(self) -> int:
-        """Where to start, so that clients of the process before us find what they missed."""
-        page = await read_events(self._archive, AFTER_ALL, 1)
-        self.last = page.last_sequence
-        return max(0, page.last_sequence - self._kept)
+        """Where to read on, so that clients find what they missed, of a process before us too."""
+        newest = (await read_events(self._archive, AFTER_ALL, 1)).last_sequence
+        read = self._lines[-1].sequence if self._lines else 0
+        if newest < read:
+            return read  # numbering began anew: the first page will say so
+        if newest - read > self._kept:
+            self._lines.clear()
+            read = max(0, newest - self._kept)
+        self.last = newest
+        return read
 
 
 def _line(event: FeedEvent) -> Line:

@@ -36,15 +36,16 @@ def create_live(feed: LiveFeed) -> APIRouter:
         websocket: WebSocket, since: Annotated[int | None, Query(ge=0, lt=2**62)] = None
     ) -> None:
         await websocket.accept()
-        if len(clients) >= MOST_CLIENTS or not await feed.started(START_SECONDS):
-            await websocket.close(TRY_AGAIN_LATER)
-            return
-        client = Client(feed, websocket, since)
-        clients.add(client)
-        try:
-            await client.serve()
-        finally:
-            clients.discard(client)
+        with feed.watched():
+            if len(clients) >= MOST_CLIENTS or not await feed.started(START_SECONDS):
+                await websocket.close(TRY_AGAIN_LATER)
+                return
+            client = Client(feed, websocket, since)
+            clients.add(client)
+            try:
+                await client.serve()
+            finally:
+                clients.discard(client)
 
     return router
 

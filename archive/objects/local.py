@@ -11,6 +11,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,6 +20,7 @@ import structlog
 
 from hounsfield.archive.errors import ObjectDamaged, OutOfResources, Unavailable
 from hounsfield.archive.objects.port import Bytes
+from hounsfield.archive.objects.writeback import begin_writeback
 
 log = structlog.get_logger()
 
@@ -28,6 +30,8 @@ FILE_MODE = 0o640
 READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 PART = ".part"
 ASIDE = ".deleted"
+WRITE_OUT_EVERY = 8 * 1024 * 1024
+"""Of a large object, so that its last sync does not find gigabytes to write."""
 
 
 def _refusal(error: OSError) -> OutOfResources | Unavailable:
@@ -50,10 +54,11 @@ def sync_folder(folder: Path) -> None:
 class LocalObjectWriter:
     """An object under its temporary name."""
 
-    def __init__(self, root: Path, key: str) -> None:
+    def __init__(self, path: str, key: str) -> None:
         self.key = key
-        self._path = root / key
-        self._part = self._path.with_name(self._path.name + PART)
+        self._path = path
+        self._part = path + PART
+        self._waiting = 0
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         try:
             self._descriptor = os.open(self._part, flags, FILE_MODE)
@@ -65,9 +70,18 @@ class LocalObjectWriter:
         view = memoryview(data)
         try:
             while view.nbytes:
-                view = view[os.write(self._descriptor, view) :]
+                written = os.write(self._descriptor, view)
+                self._waiting += written
+                view = view[written:]
         except OSError as error:
             raise _refusal(error) from error
+        if self._waiting > WRITE_OUT_EVERY:
+            self._waiting = 0
+            self.begin_sync()
+
+    def begin_sync(self) -> None:
+        """Let the disk work while the header is read."""
+        begin_writeback(self._descriptor)
 
     def open(self) -> "LocalObjectReader":
         """Map what was written so far."""
@@ -78,20 +92,25 @@ class LocalObjectWriter:
         try:
             _sync_data(self._descriptor)
             self._close()
-            self._part.replace(self._path)
+            os.replace(self._part, self._path)  # noqa: PTH105 - see LocalObjectStore
         except OSError as error:
             raise _refusal(error) from error
 
     def abort(self) -> None:
         """Remove the object, whichever name it has by now."""
         self._close()
-        self._part.unlink(missing_ok=True)
-        self._path.unlink(missing_ok=True)
+        for path in (self._part, self._path):
+            with suppress(FileNotFoundError):
+                os.unlink(path)  # noqa: PTH108
 
     def _close(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _is_folder(path: str) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def _sync_data(descriptor: int) -> None:
@@ -137,10 +156,15 @@ class LocalObjectReader:
 
 
 class LocalObjectStore:
-    """Objects under one folder of a local or mounted file system."""
+    """Objects under one folder of a local or mounted file system.
+
+    Paths are text and not of pathlib where every store and every frame passes: making a few
+    objects of it takes longer than the system call that they are for.
+    """
 
     def __init__(self, root: Path, min_free_bytes: int) -> None:
         self._root = root.resolve()
+        self._root_text = str(self._root)
         self._min_free_bytes = min_free_bytes
         self._lock = threading.Lock()
         self._folder = ""
@@ -149,11 +173,12 @@ class LocalObjectStore:
     def create(self) -> LocalObjectWriter:
         """Begin an object."""
         self.check()
-        return LocalObjectWriter(self._root, self._new_key())
+        key = self._new_key()
+        return LocalObjectWriter(f"{self._root_text}/{key}", key)
 
     def _new_key(self) -> str:
         with self._lock:
-            if self._room_in_folder == 0 or not (self._root / self._folder).is_dir():
+            if self._room_in_folder == 0 or not _is_folder(f"{self._root_text}/{self._folder}"):
                 self._folder = self._make_folder()
                 self._room_in_folder = OBJECTS_A_FOLDER
             self._room_in_folder -= 1
@@ -182,8 +207,7 @@ class LocalObjectStore:
     def open(self, key: str) -> LocalObjectReader:
         """Map an object."""
         try:
-            # Not through pathlib and a file object: every frame that a viewer scrolls to is opened.
-            descriptor = os.open(f"{self._root}/{key}", READ_ONLY)
+            descriptor = os.open(f"{self._root_text}/{key}", READ_ONLY)
             try:
                 return LocalObjectReader(descriptor)
             finally:
@@ -197,7 +221,7 @@ class LocalObjectStore:
 
     def path(self, key: str) -> str:
         """The object's file."""
-        return str(self._root / key)
+        return f"{self._root_text}/{key}"
 
     def set_aside(self, keys: Iterable[str]) -> None:
         """Rename. Where that fails, whoever has looked an object up may read it a little longer."""
@@ -215,8 +239,9 @@ class LocalObjectStore:
     def check(self) -> None:
         """Refuse while less than the reserve is free."""
         try:
-            self._root.mkdir(parents=True, exist_ok=True, mode=0o750)
-            free = shutil.disk_usage(self._root).free
+            if not _is_folder(self._root_text):
+                self._root.mkdir(parents=True, exist_ok=True, mode=0o750)
+            free = shutil.disk_usage(self._root_text).free
         except OSError as error:
             raise _refusal(error) from error
         if free < self._min_free_bytes:

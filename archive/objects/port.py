@@ -17,6 +17,9 @@ class ObjectWriter(Protocol):
     def write(self, data: Bytes) -> None:
         """Append. Raises OutOfResources when the space runs out."""
 
+    def begin_sync(self) -> None:
+        """All is written: begin to bring it to stable storage, which :meth:`finish` waits for."""
+
     def open(self) -> "ObjectReader":
         """Read what was written so far."""
 

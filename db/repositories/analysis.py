@@ -77,8 +77,9 @@ def metadata_of_series(
     connection: Connection, study_uid: str, series_uid: str, limit: int | None = None
 ) -> list[bytes]:
     """Kept metadata (archive.metadata) of its instances, in the order of their arrival."""
-    statement = kept_metadata(study_uid, series_uid).limit(limit)
-    return [bytes(row[0]) for row in connection.execute(statement)]
+    statement = kept_metadata(study_uid, series_uid, limit=limit)
+    rows = connection.exec_driver_sql(statement.text, statement.values)
+    return [bytes(kept) for (kept,) in rows]
 
 
 def conflict_of(connection: Connection, study_uid: str) -> str | None:

@@ -9,9 +9,10 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Select, delete, exists, func, select, text, update
+from sqlalchemy import Connection, delete, exists, func, select, text, update
 
-from hounsfield.db.tables import DeletedInstance, DiscardedObject, Instance, Series, Settling, Study
+from hounsfield.db.repositories.retrieve import Statement
+from hounsfield.db.tables import DiscardedObject, Instance, Series, Settling, Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +160,17 @@ def release(connection: Connection, study_pk: int) -> None:
     connection.execute(update(Study).where(Study.id == study_pk).values(conflict=None))
 
 
-def was_deleted(study: str, series: str | None, instance: str | None) -> Select[bool]:
+def was_deleted(study: str, series: str | None, instance: str | None) -> Statement:
     """Whether something of this name was stored once and deleted."""
-    names = [DeletedInstance.study_instance_uid == study]
-    if series is not None:
-        names.append(DeletedInstance.series_instance_uid == series)
-    if instance is not None:
-        names.append(DeletedInstance.sop_instance_uid == instance)
-    return select(exists().where(*names))
+    named = {
+        "study_instance_uid": study,
+        "series_instance_uid": series,
+        "sop_instance_uid": instance,
+    }
+    given = {column: uid for column, uid in named.items() if uid is not None}
+    where = " AND ".join(f"{column} = %s" for column in given)
+    text = f"SELECT EXISTS (SELECT 1 FROM deleted_instance WHERE {where})"  # noqa: S608 - columns
+    return Statement(text, tuple(given.values()))
 
 
 def discarded(connection: Connection, keys: Iterable[str]) -> set[str]:

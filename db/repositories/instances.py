@@ -1,13 +1,16 @@
 """Writing instances: studies, series, instances and their events, a batch in one transaction.
 
-Rows go in UID order, so that two batches never wait for one another in a circle. Arrays under
-``unnest`` carry a whole batch in one round trip.
+Rows go in UID order, so that two batches never wait for one another in a circle. A whole batch
+goes in one statement and one round trip.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from sqlalchemy import Connection, RowMapping, text
+
+from hounsfield.db.engine import fetch_by_driver
 
 Attributes = dict[str, str]
 
@@ -57,7 +60,7 @@ INSTANCE_COLUMNS = {
     "attributes": "bytea",
     "metadata_json": "bytea",
     "metadata_version": "smallint",
-    "source": "text",
+    "source": "jsonb",
 }
 
 
@@ -108,22 +111,32 @@ SELECT * FROM unnest(%s::bigint[], {", ".join(["%s::text[]"] * len(SERIES_TEXT))
 ON CONFLICT (study_pk, series_instance_uid) DO NOTHING
 """  # noqa: S608
 _NAMES = ", ".join(f'"{name}"' for name in INSTANCE_COLUMNS)
-_INSERT_INSTANCES = f"""
-WITH stored AS (
-    INSERT INTO instance ({_NAMES})
-    SELECT {_NAMES.replace('"source"', '"source"::jsonb')}
-    FROM unnest({", ".join(f"%s::{kind}[]" for kind in INSTANCE_COLUMNS.values())}) AS new({_NAMES})
-    ON CONFLICT (sop_instance_uid) DO NOTHING
-    RETURNING object_key, series_pk, sop_instance_uid
-), announced AS (
-    INSERT INTO event_outbox
-        (type, series_pk, study_instance_uid, series_instance_uid, sop_instance_uid, data)
-    SELECT 'stored', series_pk, study_uid, series_uid, sop_instance_uid, data::jsonb
-    FROM stored JOIN unnest(%s::text[], %s::text[], %s::text[], %s::text[])
-        AS event(object_key, study_uid, series_uid, data) USING (object_key)
-)
-SELECT object_key FROM stored
-"""  # noqa: S608
+_EVENT_COLUMNS = {"study_uid": "text", "series_uid": "text", "event_data": "jsonb"}
+_KINDS = [*INSTANCE_COLUMNS.values(), *_EVENT_COLUMNS.values()]
+
+
+@cache
+def _insert_instances(count: int) -> str:
+    """The statement for so many rows. Values stand one by one: the driver takes four times as
+    long to write them as arrays, which was half of what a store cost."""
+    width = len(_KINDS)
+    values = ", ".join(
+        "(" + ", ".join(f"${row * width + n}::{kind}" for n, kind in enumerate(_KINDS, 1)) + ")"
+        for row in range(count)
+    )
+    return f"""
+        WITH new({_NAMES}, {", ".join(_EVENT_COLUMNS)}) AS (VALUES {values}), stored AS (
+            INSERT INTO instance ({_NAMES}) SELECT {_NAMES} FROM new
+            ON CONFLICT (sop_instance_uid) DO NOTHING
+            RETURNING object_key
+        ), announced AS (
+            INSERT INTO event_outbox
+                (type, series_pk, study_instance_uid, series_instance_uid, sop_instance_uid, data)
+            SELECT 'stored', series_pk, study_uid, series_uid, sop_instance_uid, event_data
+            FROM new JOIN stored USING (object_key)
+        )
+        SELECT object_key FROM stored
+        """  # noqa: S608 - names and types from the tables above
 
 
 def find_studies(connection: Connection, uids: Sequence[str]) -> dict[str, StudyKey]:
@@ -165,16 +178,16 @@ def insert_series(
 
 def insert_instances(connection: Connection, items: Sequence[NewInstance]) -> set[str]:
     """Insert with one event each; the object keys of those whose UID was not taken."""
-    ordered = sorted(items, key=lambda item: item.sop_uid)
-    columns = [[item.columns[name] for item in ordered] for name in INSTANCE_COLUMNS]
-    events = (
-        [item.columns["object_key"] for item in ordered],
-        [item.study_uid for item in ordered],
-        [item.series_uid for item in ordered],
-        [item.event_data for item in ordered],
-    )
-    rows = connection.exec_driver_sql(_INSERT_INSTANCES, (*columns, *events))
-    return {key for (key,) in rows}
+    values: list[object] = []
+    for item in sorted(items, key=lambda item: item.sop_uid):
+        values += map(_as_sent, map(item.columns.__getitem__, INSTANCE_COLUMNS))
+        values += (item.study_uid, item.series_uid, item.event_data)
+    return {key for (key,) in fetch_by_driver(connection, _insert_instances(len(items)), values)}
+
+
+def _as_sent(value: object) -> object:
+    """A number as text, so that its size does not make another statement of the same words."""
+    return str(value) if isinstance(value, int) else value
 
 
 def flag_conflict(connection: Connection, study_pk: int, reason: str) -> None:

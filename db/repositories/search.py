@@ -1,15 +1,22 @@
-"""The search statements: one page of one level, with the counts that are computed, not kept."""
+"""The search statements: one page of one level, with the counts that are computed, not kept.
 
-from collections.abc import Sequence
+Text is joined from pieces that stand here; what a client sent travels as parameters alone, so the
+text of a search depends on its shape only and PostgreSQL prepares it once. A new way of matching
+is a function in ``_CLAUSES``.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Literal
+from typing import Literal
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.orm import InstrumentedAttribute
+from hounsfield.db.reader import Reader, Rows
+from hounsfield.db.repositories.retrieve import SERIES_OF_STUDY, STUDY
+from hounsfield.db.repositories.trigrams import trigrams_of
+from hounsfield.db.tables import TRIGRAMS_OF, Base
 
-from hounsfield.db.tables import Instance, Series, Study
+Value = str | int | list[str]
+Operator = Literal["in", "like", "range", "modalities"]
 
 
 class Level(Enum):
@@ -38,164 +45,181 @@ class Condition:
 
     entity: Level
     column: str
-    operator: Literal["in", "like", "range", "modalities"]
+    operator: Operator
     values: tuple[str, ...]
 
 
-_ENTITIES: dict[Level, type[Study] | type[Series] | type[Instance]] = {
-    Level.STUDY: Study,
-    Level.SERIES: Series,
-    Level.INSTANCE: Instance,
-}
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A condition as SQL on one table, with a value for each ``%s``."""
+
+    table: Level
+    text: str
+    values: tuple[Value, ...]
 
 
 async def search(
-    connection: AsyncConnection,
+    reader: Reader,
     level: Level,
     scope: Scope,
     conditions: Sequence[Condition],
     limit: int,
     offset: int,
-) -> tuple[Sequence[Row[Any]], int]:
-    """One page in a stable order, and how many items there are beyond it."""
-    where = [*_scope(scope), *(_clause(condition) for condition in conditions)]
-    page = _PAGES[level](where, limit + 1, offset)
-    rows = (await connection.execute(page)).all()
+) -> tuple[Rows, int]:
+    """One page in a stable order, and how many items there are beyond it.
+
+    Rows have the columns that the page of their level says (below).
+    """
+    clauses = [*_scope(level, scope), *(_CLAUSES[each.operator](each) for each in conditions)]
+    pieces = {
+        "parents": _parents(level, {clause.table for clause in clauses}),
+        "where": " AND ".join(clause.text for clause in clauses) or "true",
+    }
+    values = [value for clause in clauses for value in clause.values]
+    rows = await reader.fetch(_PAGES[level].format(**pieces), [*values, limit + 1, offset])
     if len(rows) <= limit:
         return rows, 0
-    total: int = (await connection.execute(_count(level, where))).scalar_one()
+    ((total,),) = await reader.fetch(_COUNTS[level].format(**pieces), values)
     return rows[:limit], total - offset - limit
 
 
-def _scope(scope: Scope) -> list[ColumnElement[bool]]:
-    clauses = []
-    if scope.study_instance_uid is not None:
-        clauses.append(Study.study_instance_uid == scope.study_instance_uid)
-    if scope.series_instance_uid is not None:
-        clauses.append(Series.series_instance_uid == scope.series_instance_uid)
-    return clauses
+async def metadata_of(reader: Reader, pks: list[int]) -> dict[int, bytes]:
+    """The kept metadata of instances, by key."""
+    statement = "SELECT id, metadata_json FROM instance WHERE id = ANY(%s)"
+    return dict(await reader.fetch(statement, [pks]))
 
 
-def _clause(condition: Condition) -> ColumnElement[bool]:
-    column: InstrumentedAttribute[str] = getattr(_ENTITIES[condition.entity], condition.column)
-    if condition.operator == "modalities":
-        member = select(Series.id).where(
-            Series.study_pk == Study.id, Series.modality.in_(condition.values)
-        )
-        return member.exists()
-    if condition.operator == "like":
-        return or_(*(column.like(pattern, escape="\\") for pattern in condition.values))
-    if condition.operator == "range":
-        lower, upper = condition.values
-        bounds = [column != "", column >= lower] if lower else [column != ""]
-        return and_(*bounds, column <= upper) if upper else and_(*bounds)
-    return (
-        column.in_(condition.values) if len(condition.values) > 1 else column == condition.values[0]
+def _scope(level: Level, scope: Scope) -> list[Clause]:
+    """The parent is looked up first: its index has the page in order, however large it is."""
+    study, series = scope.study_instance_uid, scope.series_instance_uid
+    series_key = "series.id" if level is Level.SERIES else "instance.series_pk"
+    study_key = "study.id" if level is Level.STUDY else f"{level.value}.study_pk"
+    if study is not None and series is not None:
+        return [Clause(level, f"{series_key} = {SERIES_OF_STUDY}", (study, series))]
+    if study is not None:
+        return [Clause(level, f"{study_key} = {STUDY}", (study,))]
+    if series is not None:
+        return [Clause(Level.SERIES, "series.series_instance_uid = %s", (series,))]
+    return []
+
+
+def _parents(level: Level, tables: set[Level]) -> str:
+    """Joins to the tables above a level that its conditions name."""
+    joins = []
+    if level is Level.INSTANCE and Level.SERIES in tables:
+        joins.append("JOIN series ON series.id = instance.series_pk")
+    if level is not Level.STUDY and Level.STUDY in tables:
+        joins.append(f"JOIN study ON study.id = {level.value}.study_pk")
+    return " ".join(joins)
+
+
+def _column(condition: Condition) -> str:
+    """The column's name in SQL. It has to be one of its table's."""
+    table = condition.entity.value
+    return f"{table}.{Base.metadata.tables[table].columns[condition.column].name}"
+
+
+def _in(condition: Condition) -> Clause:
+    if len(condition.values) == 1:
+        return Clause(condition.entity, f"{_column(condition)} = %s", condition.values)
+    return Clause(condition.entity, f"{_column(condition)} = ANY(%s)", (list(condition.values),))
+
+
+def _like(condition: Condition) -> Clause:
+    """Any of the patterns; trigrams find the rows where a pattern does not start with letters."""
+    column = _column(condition)
+    texts, values = [], list[Value]()
+    for pattern in condition.values:
+        trigrams = trigrams_of(pattern) if pattern[:1] in "%_" and column in _WITH_TRIGRAMS else []
+        if trigrams:
+            texts.append(f"trigrams({column}) @> %s AND {column} LIKE %s")
+            values += [trigrams, pattern]
+        else:
+            texts.append(f"{column} LIKE %s")
+            values.append(pattern)
+    return Clause(condition.entity, f"({' OR '.join(texts)})", tuple(values))
+
+
+def _range(condition: Condition) -> Clause:
+    column = _column(condition)
+    lower, upper = condition.values
+    if lower and upper:
+        return Clause(condition.entity, f"{column} BETWEEN %s AND %s", (lower, upper))
+    if lower:
+        return Clause(condition.entity, f"{column} >= %s", (lower,))
+    return Clause(condition.entity, f"({column} > '' AND {column} <= %s)", (upper,))
+
+
+def _modalities(condition: Condition) -> Clause:
+    return Clause(
+        Level.STUDY,
+        "EXISTS (SELECT FROM series AS member WHERE member.study_pk = study.id "
+        "AND member.modality = ANY(%s))",
+        (list(condition.values),),
     )
 
 
-def _study_page(
-    where: list[ColumnElement[bool]], limit: int, offset: int
-) -> Select[*tuple[Any, ...]]:
-    page = (
-        select(Study.id, Study.study_date)
-        .where(*where)
-        .order_by(Study.study_date.desc(), Study.id.desc())
-        .limit(limit)
-        .offset(offset)
-        .cte("page")
-        .prefix_with("MATERIALIZED", dialect="postgresql")
-    )
-    modalities = (
-        select(func.array_agg(Series.modality.distinct()))
-        .where(Series.study_pk == Study.id, Series.modality != "")
-        .scalar_subquery()
-    )
-    series = select(func.count()).where(Series.study_pk == Study.id).scalar_subquery()
-    instances = select(func.count()).where(Instance.study_pk == Study.id).scalar_subquery()
-    return (
-        select(
-            Study.study_instance_uid,
-            Study.attributes.label("study_attributes"),
-            func.coalesce(modalities, []).label("modalities"),
-            series.label("series_count"),
-            instances.label("instance_count"),
-        )
-        .join(page, page.c.id == Study.id)
-        .order_by(Study.study_date.desc(), Study.id.desc())
-    )
-
-
-def _series_page(
-    where: list[ColumnElement[bool]], limit: int, offset: int
-) -> Select[*tuple[Any, ...]]:
-    page = (
-        select(Series.id)
-        .join(Study, Study.id == Series.study_pk)
-        .where(*where)
-        .order_by(Series.id)
-        .limit(limit)
-        .offset(offset)
-        .cte("page")
-        .prefix_with("MATERIALIZED", dialect="postgresql")
-    )
-    instances = select(func.count()).where(Instance.series_pk == Series.id).scalar_subquery()
-    return (
-        select(
-            Study.study_instance_uid,
-            Series.series_instance_uid,
-            Study.attributes.label("study_attributes"),
-            Series.attributes.label("series_attributes"),
-            instances.label("instance_count"),
-        )
-        .join(page, page.c.id == Series.id)
-        .join(Study, Study.id == Series.study_pk)
-        .order_by(Series.id)
-    )
-
-
-def _instance_page(
-    where: list[ColumnElement[bool]], limit: int, offset: int
-) -> Select[*tuple[Any, ...]]:
-    return (
-        select(
-            Study.study_instance_uid,
-            Series.series_instance_uid,
-            Instance.sop_instance_uid,
-            Study.attributes.label("study_attributes"),
-            Series.attributes.label("series_attributes"),
-            Instance.attributes.label("instance_attributes"),
-            Instance.id,
-        )
-        .join(Series, Series.id == Instance.series_pk)
-        .join(Study, Study.id == Instance.study_pk)
-        .where(*where)
-        .order_by(Instance.id)
-        .limit(limit)
-        .offset(offset)
-    )
-
-
-_PAGES = {
-    Level.STUDY: _study_page,
-    Level.SERIES: _series_page,
-    Level.INSTANCE: _instance_page,
+_CLAUSES: dict[Operator, Callable[[Condition], Clause]] = {
+    "in": _in,
+    "like": _like,
+    "range": _range,
+    "modalities": _modalities,
 }
 
+_WITH_TRIGRAMS = frozenset(f"study.{column}" for column in TRIGRAMS_OF)
 
-def _count(level: Level, where: list[ColumnElement[bool]]) -> Select[int]:
-    statement = select(func.count()).select_from(_ENTITIES[level])
-    if level is Level.SERIES:
-        statement = statement.join(Study, Study.id == Series.study_pk)
-    elif level is Level.INSTANCE:
-        statement = statement.join(Series, Series.id == Instance.series_pk)
-        statement = statement.join(Study, Study.id == Instance.study_pk)
-    return statement.where(*where)
+_STUDY_PAGE = """
+WITH page AS MATERIALIZED (
+    SELECT study.id FROM study WHERE {where}
+    ORDER BY study.study_date DESC, study.id DESC LIMIT %s OFFSET %s
+)
+SELECT study.study_instance_uid, study.attributes,
+    ARRAY(SELECT DISTINCT modality FROM series
+        WHERE series.study_pk = study.id AND modality <> '' ORDER BY modality),
+    (SELECT count(*) FROM series WHERE series.study_pk = study.id),
+    (SELECT count(*) FROM instance WHERE instance.study_pk = study.id)
+FROM page JOIN study ON study.id = page.id
+ORDER BY study.study_date DESC, study.id DESC
+"""
+"""Study UID, attributes, its modalities, how many series and instances it has."""
 
+_SERIES_PAGE = """
+WITH page AS MATERIALIZED (
+    SELECT series.id FROM series {parents} WHERE {where}
+    ORDER BY series.id LIMIT %s OFFSET %s
+)
+SELECT study.study_instance_uid, series.series_instance_uid, study.attributes, series.attributes,
+    (SELECT count(*) FROM instance WHERE instance.series_pk = series.id)
+FROM page JOIN series ON series.id = page.id JOIN study ON study.id = series.study_pk
+ORDER BY series.id
+"""
+"""Study and series UID, attributes of both, how many instances the series has."""
 
-async def metadata_of(connection: AsyncConnection, pks: Sequence[int]) -> dict[int, bytes]:
-    """The kept metadata of instances, by key."""
-    rows = await connection.execute(
-        select(Instance.id, Instance.metadata_json).where(Instance.id.in_(pks))
-    )
-    return {row.id: row.metadata_json for row in rows}
+_INSTANCE_PAGE = """
+WITH page AS MATERIALIZED (
+    SELECT instance.id, instance.series_pk, instance.sop_instance_uid, instance.attributes
+    FROM instance {parents} WHERE {where} ORDER BY instance.id LIMIT %s OFFSET %s
+), item AS (
+    SELECT *, nullif(series_pk, lag(series_pk) OVER (ORDER BY id)) AS other_series FROM page
+)
+SELECT item.id, item.sop_instance_uid, item.attributes,
+    study.study_instance_uid, series.series_instance_uid, study.attributes, series.attributes
+FROM item
+LEFT JOIN series ON series.id = item.other_series
+LEFT JOIN study ON study.id = series.study_pk
+ORDER BY item.id
+"""
+"""Key, SOP Instance UID, attributes, and what its study and series say: UIDs and attributes.
+
+Those four are null in a row of the same series as the row before."""
+
+_PAGES = {
+    Level.STUDY: _STUDY_PAGE,
+    Level.SERIES: _SERIES_PAGE,
+    Level.INSTANCE: _INSTANCE_PAGE,
+}
+_COUNTS = {
+    Level.STUDY: "SELECT count(*) FROM study WHERE {where}",
+    Level.SERIES: "SELECT count(*) FROM series {parents} WHERE {where}",
+    Level.INSTANCE: "SELECT count(*) FROM instance {parents} WHERE {where}",
+}

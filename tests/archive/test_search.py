@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from factories import ct_slice, encode, new_uid, series
+from pydicom.dataset import Dataset
 
 from hounsfield.archive.archive import Archive
 from hounsfield.archive.errors import InvalidQuery
@@ -22,7 +23,6 @@ def find(archive: Archive, level: Level = Level.STUDY, **query: Any) -> SearchRe
             return await search(archive, Query(level, **query))
         finally:
             await archive.database.aclose()
-            archive.database.__dict__.pop("async_engine", None)
 
     return asyncio.run(run())
 
@@ -132,6 +132,64 @@ def test_pages_hold_each_study_once_and_say_how_many_are_left(archive: Archive) 
     uids = [item["0020000D"]["Value"][0] for page in pages for item in items(page)]
     assert len(set(uids)) == 7
     assert [page.remaining for page in pages] == [4, 1, 0]
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR CS")
+def test_no_value_can_break_out_of_its_place(archive: Archive) -> None:
+    """Members are joined as bytes: signs of JSON, of the join, and sequences stay what they are."""
+    code = Dataset()
+    code.CodeValue, code.CodeMeaning = "%d", '}],"00080018":{"vr":"UI"}'
+    hostile = '100% %b },"00080018":{"vr":"UI"} " [{'
+    dataset = ct_slice(StudyDescription=hostile, SeriesDescription="%s%%", Modality='C"T')
+    dataset.ProcedureCodeSequence, dataset.ImageComments = [code, code], hostile + '\\"'
+    dataset.SeriesDescriptionCodeSequence = [code]
+    store_bytes(archive, SOURCE, encode(dataset))
+    for level in Level:
+        (item,) = items(find(archive, level))
+        assert list(item) == sorted(item)
+        assert item["00081030"]["Value"] == [hostile]
+        codes = item["00081032"]["Value"]
+        assert [each["00080104"]["Value"] for each in codes] == [[code.CodeMeaning]] * 2
+    (study,) = items(find(archive))
+    assert study["00080061"]["Value"] == ['C"T']
+    whole = find(archive, Level.INSTANCE, include_all=True)
+    (item,) = items(whole)
+    assert item["00204000"]["Value"] == [hostile + '\\"']
+    assert item["0008103F"]["Value"][0]["00080100"]["Value"] == ["%d"]
+    assert item["00080018"]["Value"] == [dataset.SOPInstanceUID]
+
+
+def test_instances_of_several_series_each_name_their_own(archive: Archive) -> None:
+    first, second = series(2), series(2)
+    for dataset in (first[0], second[0], first[1], second[1]):
+        store_bytes(archive, SOURCE, encode(dataset))
+    for offset in range(4):
+        found = items(find(archive, Level.INSTANCE, offset=offset))
+        expected = [first[0], second[0], first[1], second[1]][offset:]
+        assert [item["00080018"]["Value"] for item in found] == [
+            [each.SOPInstanceUID] for each in expected
+        ]
+        assert [item["0020000E"]["Value"] for item in found] == [
+            [each.SeriesInstanceUID] for each in expected
+        ]
+        assert all(
+            item["00081190"]["Value"][0].endswith(
+                f"/studies/{each.StudyInstanceUID}/series/{each.SeriesInstanceUID}"
+                f"/instances/{each.SOPInstanceUID}"
+            )
+            for item, each in zip(found, expected, strict=True)
+        )
+
+
+def test_letters_in_the_middle_of_a_name_are_found_by_an_index(patients: Archive) -> None:
+    with patients.database.transaction() as connection:
+        connection.exec_driver_sql("SET enable_seqscan = off")
+        plan = connection.exec_driver_sql(
+            "EXPLAIN SELECT FROM study WHERE trigrams(patient_name_folded) @> '{ane}'"
+        )
+        assert any("study_trigrams" in line for (line,) in plan)
+    assert names(patients, "00100010", "*^J*ne") == ["Doe^Jane"]
+    assert names(patients, "00100010", "*oer?ng*") == ["doering^Ärne"]
 
 
 def test_an_attribute_beyond_the_ready_ones_is_included_on_its_level(archive: Archive) -> None:

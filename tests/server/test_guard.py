@@ -200,6 +200,7 @@ def test_a_client_that_does_not_take_its_answer_is_cut_off(
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         peer.connect(("127.0.0.1", port))
         peer.sendall(b"GET /index.html HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert peer.recv(1) == b"H"
         time.sleep(3)
         assert _is_closed(peer)
         assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200

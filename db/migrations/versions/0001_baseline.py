@@ -7,6 +7,21 @@ from sqlalchemy.dialects import postgresql
 revision = "0001"
 down_revision = None
 
+# What db.repositories.trigrams makes of a pattern, made of a value.
+TRIGRAMS = """
+CREATE FUNCTION trigrams(value text) RETURNS text[]
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT coalesce(array_agg(DISTINCT substr(value, n, 3)), '{}')
+    FROM generate_series(1, length(value) - 2) AS n
+$$
+"""
+TRIGRAMS_OF = (
+    "patient_name_folded",
+    "patient_id",
+    "accession_number",
+    "study_description",
+)
+
 
 def upgrade() -> None:
     """Make every table."""
@@ -15,6 +30,7 @@ def upgrade() -> None:
     _event_outbox()
     _job()
     _quarantine()
+    op.execute(TRIGRAMS)
     _study()
     _series()
     _instance()
@@ -35,6 +51,7 @@ def downgrade() -> None:
         "event",
     ):
         op.drop_table(table)
+    op.execute("DROP FUNCTION trigrams(text)")
 
 
 def _event() -> None:
@@ -208,6 +225,13 @@ def _study() -> None:
     op.create_index(
         "study_newest", "study", [sa.literal_column("study_date DESC, id DESC")], unique=False
     )
+    op.create_index(
+        "study_trigrams",
+        "study",
+        [sa.text(f"trigrams({column})") for column in TRIGRAMS_OF],
+        unique=False,
+        postgresql_using="gin",
+    )
     op.create_index("study_patient_id", "study", ["patient_id"], unique=False)
     op.create_index(
         "study_patient_name",
@@ -295,7 +319,7 @@ def _instance() -> None:
             "metadata_json",
             sa.LargeBinary(),
             nullable=False,
-            comment="zlib of DICOM JSON without its braces; byte FF stands for the base URL",
+            comment="LZ4 of DICOM JSON without its braces; byte FF stands for the base URL",
         ),
         sa.Column("metadata_version", sa.SmallInteger(), nullable=False),
         sa.Column("source", postgresql.JSONB(), nullable=False),
