@@ -66,16 +66,16 @@ def why_missing(found_deleted: bool) -> NotFound:
 def _delete(archive: "Archive", connection: Connection, resource: Resource) -> Deleted:
     grace = dt.timedelta(seconds=archive.settings.archive.delete_grace_seconds)
     study_pk = deletions.lock_study(connection, resource)
-    taken = (
-        [] if study_pk is None else deletions.take_instances(connection, study_pk, resource, grace)
-    )
-    if study_pk is None or not taken:
-        statement = deletions.was_deleted(resource.study, resource.series, resource.instance)
-        found = connection.exec_driver_sql(statement.text, statement.values)
-        raise why_missing(found.scalar_one())
+    if study_pk is None:
+        raise _missing(connection, resource)
+    taken = deletions.take_instances(connection, study_pk, resource, grace)
     quarantined = deletions.take_quarantined(connection, resource, grace)
     series = deletions.drop_empty_series(connection, study_pk)
     study = deletions.drop_empty_study(connection, study_pk)
+    # A study may hold nothing from the start: all that came for it is in quarantine.
+    was_empty = study if resource.series is None else resource.series in series
+    if not taken and (resource.instance is not None or not was_empty):
+        raise _missing(connection, resource)
     release_if_solved(connection, study_pk)
     shrunk = sorted({uid for uid, _ in taken} - set(series))
     _end_jobs(connection, resource.study, series, SERIES_DELETED)
@@ -85,6 +85,12 @@ def _delete(archive: "Archive", connection: Connection, resource: Resource) -> D
     done = Deleted(len(taken), tuple(series), study, (*(key for _, key in taken), *quarantined))
     _tell(connection, resource, done)
     return done
+
+
+def _missing(connection: Connection, resource: Resource) -> NotFound:
+    statement = deletions.was_deleted(resource.study, resource.series, resource.instance)
+    found = connection.exec_driver_sql(statement.text, statement.values)
+    return why_missing(found.scalar_one())
 
 
 def _tell(connection: Connection, resource: Resource, done: Deleted) -> None:

@@ -121,6 +121,21 @@ async def test_t9_what_lies_in_quarantine_under_the_same_names_goes_too(
     assert files(archive) == 0
 
 
+async def test_t9_a_study_of_which_everything_is_in_quarantine_can_be_deleted(
+    client: httpx.AsyncClient, archive: Archive
+) -> None:
+    dataset = ct_slice()
+    await store(client, encode(dataset))
+    kept = dataset.StudyInstanceUID
+    dataset.StudyInstanceUID = new_uid()
+    assert (await store(client, encode(dataset))).status_code == 202
+    assert (await client.delete(f"/studies/{dataset.StudyInstanceUID}")).status_code == 204
+    await asyncio.to_thread(sweep, archive)
+    assert files(archive) == 1
+    assert await status(client, f"/studies/{kept}") == {200}
+    assert await status(client, f"/studies/{dataset.StudyInstanceUID}") == {404}
+
+
 async def test_t9_the_change_feed_tells_of_it(client: httpx.AsyncClient, archive: Archive) -> None:
     first, second = await stored_series(client, 2)
     await client.delete(url_of(first))
