@@ -10,11 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom.dataset import Dataset
-
 from bench.client import FRAME, JSON, Client, spread
 from bench.servers import Server
-from bench.slices import SMALL, make_series, write_series
+from bench.slices import SMALL, Slice, make_series, write_series
 
 STUDIES, SLICES_A_STUDY = 200, 100
 STORED = 120
@@ -60,7 +58,7 @@ def stow(instances_a_request: int) -> Callable[[Server, Path], float]:
     """Instances a second by STOW-RS on one connection, 526 KB each."""
 
     def measure(server: Server, folder: Path) -> float:
-        files = [data for _, data in make_series(100)]
+        files = [made.data for made in make_series(100)]
         client = Client(server.http_port, server.root)
         started = time.perf_counter()
         for first in range(0, len(files), instances_a_request):
@@ -72,9 +70,9 @@ def stow(instances_a_request: int) -> Callable[[Server, Path], float]:
 
 def populate(server: Server) -> None:
     """20,000 small instances in 200 studies, by STOW-RS."""
-    client = Client(server.http_port, server.root)
     for patient in range(STUDIES):
-        client.store([data for _, data in make_series(SLICES_A_STUDY, SMALL, patient=patient)])
+        files = [made.data for made in make_series(SLICES_A_STUDY, SMALL, patient=patient)]
+        Client(server.http_port, server.root).store(files)
 
 
 def search(query: str) -> Callable[[Server, Path], float]:
@@ -122,11 +120,9 @@ def frames(connections: int) -> Callable[[Server, Path], float]:
     """Frames a second of 512 x 512 x 2 bytes."""
 
     def measure(server: Server, folder: Path) -> float:
-        sent = [dataset for dataset, _ in _stored(server, 50)]
         paths = [
-            f"/studies/{d.StudyInstanceUID}/series/{d.SeriesInstanceUID}"
-            f"/instances/{d.SOPInstanceUID}/frames/1"
-            for d in sent
+            f"/studies/{made.study}/series/{made.series}/instances/{made.instance}/frames/1"
+            for made in _stored(server, 50)
         ]
         clients = [Client(server.http_port, server.root) for _ in range(connections)]
 
@@ -139,9 +135,9 @@ def frames(connections: int) -> Callable[[Server, Path], float]:
     return measure
 
 
-def _stored(server: Server, count: int) -> list[tuple[Dataset, bytes]]:
+def _stored(server: Server, count: int) -> list[Slice]:
     made = list(make_series(count))
-    Client(server.http_port, server.root).store([data for _, data in made])
+    Client(server.http_port, server.root).store([one.data for one in made])
     return made
 
 

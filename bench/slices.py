@@ -1,24 +1,42 @@
 """CT slices made for measuring: 526 KB each as an ordinary scanner sends them, or small ones."""
 
 import io
+import itertools
 import random
+import secrets
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
-from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 FULL = 512
 SMALL = 16
 LAST_NAMES = ("Meyer", "Rossi", "Garcia", "Novak", "Silva", "Tanaka", "Okafor", "Larsen")
 FIRST_NAMES = ("Anna", "Ben", "Chen", "Dana", "Eva", "Finn", "Gita", "Hugo")
+UID_ROOT = "1.2.826.0.1.3680043.8.498."
+UID_DIGITS = 30
+
+_numbers = itertools.count(10 ** (UID_DIGITS - 1) + secrets.randbelow(10 ** (UID_DIGITS - 2)))
 
 
 def new_uid() -> str:
-    """A UID that no round has used."""
-    return str(generate_uid(prefix=None))
+    """A UID that no round has used; all are of one length, so that they can be put in place."""
+    return f"{UID_ROOT}{next(_numbers)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One made slice: what a client asks for it by, and its PS3.10 file."""
+
+    study: str
+    series: str
+    instance: str
+    data: bytes
 
 
 def make_series(
@@ -27,21 +45,38 @@ def make_series(
     *,
     study: str | None = None,
     patient: int = 0,
-) -> Iterator[tuple[Dataset, bytes]]:
-    """Slices of one series, as data sets and as PS3.10 files."""
+) -> Iterator[Slice]:
+    """Slices of one series, each a copy of one file with its own UIDs and numbers in place."""
     study, series = study or new_uid(), new_uid()
-    pixels = np.random.default_rng(patient).integers(0, 4096, (size, size), dtype="<u2").tobytes()
+    model, held = _model(size, patient)
+    model = model.replace(held.study.encode(), study.encode())
+    model = model.replace(held.series.encode(), series.encode())
+    for number in range(1, count + 1):
+        instance = new_uid()
+        data = model.replace(held.instance.encode(), instance.encode())
+        yield Slice(study, series, instance, data.replace(NUMBER, f"{number:08d}".encode()))
+
+
+NUMBER = b"76543210"
+"""Stands for the number of a slice; both of its elements take eight digits."""
+
+
+@lru_cache(maxsize=4)
+def _model(size: int, patient: int) -> tuple[bytes, Slice]:
+    dataset = _slice(new_uid(), new_uid(), size)
     chance = random.Random(patient)
     name = f"{chance.choice(LAST_NAMES)}{patient:04d}^{chance.choice(FIRST_NAMES)}"
     date = f"2024{chance.randint(1, 12):02d}{chance.randint(1, 28):02d}"
-    for number in range(1, count + 1):
-        dataset = _slice(study, series, number, size)
-        dataset.PatientName, dataset.PatientID, dataset.StudyDate = name, f"B{patient:05d}", date
-        dataset.PixelData = pixels
-        yield dataset, encode(dataset)
+    dataset.PatientName, dataset.PatientID, dataset.StudyDate = name, f"B{patient:05d}", date
+    pixels = np.random.default_rng(patient).integers(0, 4096, (size, size), dtype="<u2")
+    dataset.PixelData = pixels.tobytes()
+    data = encode(dataset)
+    held = Slice(dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID, b"")
+    return data, held
 
 
-def _slice(study: str, series: str, number: int, size: int) -> Dataset:
+def _slice(study: str, series: str, size: int) -> Dataset:
+    number = NUMBER.decode()
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -56,7 +91,7 @@ def _slice(study: str, series: str, number: int, size: int) -> Dataset:
     dataset.SeriesDescription, dataset.ReferringPhysicianName = "Axial 5 mm", "Referrer^R"
     dataset.PatientBirthDate, dataset.PatientSex = "19700101", "F"
     dataset.StudyID, dataset.SeriesNumber, dataset.InstanceNumber = "1", 1, number
-    dataset.ImagePositionPatient = [0, 0, number * 5]
+    dataset.ImagePositionPatient = ["0", "0", number]
     dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
     dataset.FrameOfReferenceUID = series
     dataset.PixelSpacing, dataset.SliceThickness, dataset.KVP = [0.7, 0.7], 5, 120
@@ -79,5 +114,5 @@ def encode(dataset: Dataset) -> bytes:
 def write_series(folder: Path, count: int) -> None:
     """A folder of full slices for storescu."""
     folder.mkdir(parents=True)
-    for number, (_, data) in enumerate(make_series(count)):
-        (folder / f"{number:04d}.dcm").write_bytes(data)
+    for number, made in enumerate(make_series(count)):
+        (folder / f"{number:04d}.dcm").write_bytes(made.data)
