@@ -4,6 +4,7 @@ A store's future is done once its object and its rows are on stable storage. A v
 PostgreSQL refuses fails its own instance alone: the batch is halved until it is found.
 """
 
+import itertools
 import queue
 import threading
 import time
@@ -148,16 +149,17 @@ class Committer:
     def _store_with_patience(self, items: Sequence[Prepared]) -> set[str]:
         """Try again over a lost connection: rows that are there already count as stored."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
+        for attempt in itertools.count():
             try:
                 with self._watch.calling():
-                    return self._placement.store(items)
+                    return self._placement.store(items, again=attempt > 0)
             except DBAPIError as error:
                 if not is_connection_loss(error):
                     raise
                 if time.monotonic() > deadline:
                     raise Unavailable("the database does not answer") from error
                 time.sleep(RETRY_SECONDS)
+        raise AssertionError("unreachable")
 
     def _store_halves(self, batch: list[Waiting], error: Exception) -> None:
         """Where it was a value that was refused, find it: the others are stored."""

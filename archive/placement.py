@@ -2,7 +2,7 @@
 
 Keys of studies and series that were seen are remembered, so that the usual batch is one
 statement. A remembered row that has been deleted meanwhile shows as a broken foreign key: the
-memory is dropped and the batch goes through once more.
+memory is dropped and the batch goes through once more, and makes the study anew.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,30 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from hounsfield.archive.errors import OutOfResources
 from hounsfield.archive.prepared import Prepared
 from hounsfield.db.engine import Database
 from hounsfield.db.repositories import instances
+from hounsfield.db.repositories.deletions import discarded
 from hounsfield.db.repositories.instances import NewInstance, StudyKey
 
 REMEMBERED = 20_000
+MOST_TRIES = 8
+
+
+class JustDeleted(OutOfResources):
+    """The study or series was there, and was deleted before anything could be put into it."""
+
+    def __init__(self) -> None:
+        super().__init__("the study is being deleted again and again; send again")
+
+
+class DeletedMeanwhile(Exception):
+    """Objects with these keys were stored by an earlier try, and deleted."""
+
+    def __init__(self, keys: set[str]) -> None:
+        super().__init__()
+        self.keys = keys
 
 
 class Placement:
@@ -26,22 +44,37 @@ class Placement:
         self._studies: dict[str, StudyKey] = {}
         self._series: dict[tuple[int, str], int] = {}
 
-    def store(self, items: Sequence[Prepared]) -> set[str]:
-        """Insert in one transaction; object keys of the instances whose UID was free."""
-        rows = [item.row for item in items]
-        try:
-            return self._insert(rows)
-        except IntegrityError:
-            self._forget()
-            return self._insert(rows)
+    def store(self, items: Sequence[Prepared], *, again: bool = False) -> set[str]:
+        """Insert in one transaction; object keys of the instances whose UID was free.
 
-    def _insert(self, rows: list[NewInstance]) -> set[str]:
+        ``again``: an earlier try may have been committed, unheard. What it stored may even have
+        been deleted since: that counts as stored, and is not put back under a removed object.
+        """
+        rows = [item.row for item in items]
+        deleted: set[str] = set()
+        for _ in range(MOST_TRIES):
+            if not rows:
+                return deleted
+            try:
+                return self._insert(rows, again) | deleted
+            except DeletedMeanwhile as found:
+                deleted |= found.keys
+                rows = [row for row in rows if row.columns["object_key"] not in deleted]
+            except (IntegrityError, JustDeleted):
+                self._forget()
+        return self._insert(rows, again) | deleted
+
+    def _insert(self, rows: list[NewInstance], again: bool) -> set[str]:
         studies, series = dict(self._studies), dict(self._series)
 
         def work(connection: Connection) -> set[str]:
-            return place(connection, rows, studies, series)
+            stored = place(connection, rows, studies, series)
+            if again and (deleted := discarded(connection, stored)):
+                raise DeletedMeanwhile(deleted)
+            return stored
 
-        stored = self._database.run(work, one_statement=_is_usual(rows, studies, series))
+        usual = not again and _is_usual(rows, studies, series)
+        stored = self._database.run(work, one_statement=usual)
         self._remember(studies, series)
         return stored
 
@@ -83,11 +116,15 @@ def place(
     missing = [row for row in rows if row.study_uid not in studies]
     if missing:
         studies.update(instances.insert_studies(connection, missing))
+    if any(row.study_uid not in studies for row in rows):
+        raise JustDeleted
     for row in rows:
         row.columns["study_pk"] = studies[row.study_uid].pk
     new = [row for row in rows if (studies[row.study_uid].pk, row.series_uid) not in series]
     if new:
         series.update(instances.insert_series(connection, new))
+    if any((studies[row.study_uid].pk, row.series_uid) not in series for row in rows):
+        raise JustDeleted
     for row in rows:
         row.columns["series_pk"] = series[studies[row.study_uid].pk, row.series_uid]
     _flag_conflicts(connection, rows, studies)

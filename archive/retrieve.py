@@ -6,11 +6,12 @@ each object.
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from sqlalchemy.exc import DBAPIError
 
+from hounsfield.archive.delete import why_missing
 from hounsfield.archive.digests import object_fits
 from hounsfield.archive.errors import NotFound, ObjectDamaged, Unavailable
 from hounsfield.archive.frames import BulkdataTable, FrameTable
@@ -18,13 +19,11 @@ from hounsfield.archive.metadata import expand
 from hounsfield.archive.objects.port import ObjectReader
 from hounsfield.db.reader import Rows
 from hounsfield.db.repositories import retrieve as statements
+from hounsfield.db.repositories.deletions import was_deleted
 from hounsfield.db.repositories.retrieve import Statement
 
 if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive
-
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +72,15 @@ async def find_instances(
     series_instance_uid: str | None = None,
     sop_instance_uid: str | None = None,
 ) -> list[StoredInstance]:
-    """The instances of a resource, in order of arrival. Raises NotFound when there are none."""
+    """The instances of a resource, in order of arrival.
+
+    Raises NotFound when there are none, and Gone when there were some.
+    """
     uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
     rows = await _fetch(archive, statements.stored_instances(*uids))
-    return _some([StoredInstance(*row) for row in rows])
+    if not rows:
+        raise await missing(archive, *uids)
+    return [StoredInstance(*row) for row in rows]
 
 
 def find_instances_sync(
@@ -93,7 +97,9 @@ def find_instances_sync(
             rows = connection.exec_driver_sql(statement.text, statement.values).all()
     except DBAPIError as error:
         raise Unavailable("the database does not answer") from error
-    return _some([StoredInstance(*tuple(row)) for row in rows])
+    if not rows:
+        raise NotFound("no such study, series or instance")
+    return [StoredInstance(*tuple(row)) for row in rows]
 
 
 async def read_metadata(
@@ -105,7 +111,19 @@ async def read_metadata(
     """DICOM JSON objects of the instances; byte FF stands where the base URL goes."""
     uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
     rows = await _fetch(archive, statements.kept_metadata(*uids))
-    return _some([expand(row[0]) for row in rows])
+    if not rows:
+        raise await missing(archive, *uids)
+    return [expand(row[0]) for row in rows]
+
+
+async def missing(
+    archive: "Archive", study: str | None, series: str | None = None, instance: str | None = None
+) -> NotFound:
+    """Why nothing is found under these names: deleted, or never stored here."""
+    if study is None:
+        return why_missing(False)
+    (row,) = await _fetch(archive, was_deleted(study, series, instance))
+    return why_missing(row[0])
 
 
 def open_object(archive: "Archive", instance: StoredInstance) -> ObjectReader:
@@ -128,9 +146,3 @@ async def _fetch(archive: "Archive", statement: Statement) -> Rows:
         return await archive.database.reader.fetch(statement.text, statement.values)
     except psycopg.Error as error:
         raise Unavailable("the database does not answer") from error
-
-
-def _some(found: list[T]) -> list[T]:
-    if not found:
-        raise NotFound("no such study, series or instance")
-    return found

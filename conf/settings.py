@@ -102,6 +102,9 @@ class ArchiveSettings(_Section):
         512 * MIB, ge=0, description="below this much free space a store is refused with A700"
     )
     max_instance_bytes: int = Field(8 * 1024 * MIB, ge=MIB)
+    delete_grace_seconds: float = Field(
+        24 * 3600, ge=0, description="how long the bytes of a deleted instance are kept"
+    )
 
 
 class InferenceSettings(_Section):

@@ -170,6 +170,29 @@ class Quarantine(Base):
     __table_args__ = (UniqueConstraint("sop_instance_uid", "digest", name="quarantined_once"),)
 
 
+class DeletedInstance(Base):
+    """The names of an instance that was deleted: asked for, it is known to be gone (410).
+
+    Nothing else is kept of it, and its UID is free: stored again, it is an instance like any.
+    """
+
+    __tablename__ = "deleted_instance"
+
+    study_instance_uid: Mapped[str] = mapped_column(primary_key=True)
+    series_instance_uid: Mapped[str] = mapped_column(primary_key=True)
+    sop_instance_uid: Mapped[str] = mapped_column(primary_key=True)
+    deleted_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+
+
+class DiscardedObject(Base):
+    """An object that no row names any more; it is removed when its grace period is over."""
+
+    __tablename__ = "discarded_object"
+
+    object_key: Mapped[str] = mapped_column(primary_key=True)
+    remove_after: Mapped[dt.datetime] = mapped_column(index=True)
+
+
 class EventOutbox(Base):
     """Events as the transactions wrote them; the sequencer moves them on, numbered."""
 

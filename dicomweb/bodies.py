@@ -17,19 +17,31 @@ BATCH = 1024 * 1024
 PROGRESS = 64 * 1024
 """Bytes that have to come within the time limit: less is a client that stalls."""
 CLOSE: Headers = [(b"connection", b"close")]
+IDENTITY = "identity"
+GZIP = frozenset({"gzip", "x-gzip"})
 
 
 def check_head(request: Request, limit: int) -> None:
     """Refuse by the headers alone what would be refused anyway (RFC 9110 10.1.1, 15.5.14)."""
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding != "identity":
-        refusal: Headers = [(b"accept-encoding", b"identity"), *CLOSE]
-        raise UnsupportedMediaType("a body with a Content-Encoding is not taken", refusal)
+    if _encoding(request) not in {IDENTITY, *GZIP}:
+        refusal: Headers = [(b"accept-encoding", b"gzip"), *CLOSE]
+        raise UnsupportedMediaType("a body is taken as it is, or in gzip once", refusal)
     length = request.headers.get("content-length", "0")
     if not length.isdigit():
         raise BadRequest("Content-Length is not a number", CLOSE)
     if int(length) > limit:
         raise _too_large(limit)
+
+
+def is_compressed(request: Request) -> bool:
+    """Whether the body is in gzip."""
+    return _encoding(request) in GZIP
+
+
+def _encoding(request: Request) -> str:
+    """All fields of Content-Encoding, which make one list (RFC 9110 5.3)."""
+    fields = request.headers.getlist("content-encoding")
+    return ",".join(fields).strip().lower() or IDENTITY
 
 
 async def batches(

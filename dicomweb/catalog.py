@@ -15,7 +15,7 @@ from hounsfield.archive.errors import NotFound, ObjectDamaged
 from hounsfield.archive.frames import BulkdataTable, FrameTable
 from hounsfield.archive.metadata_stream import stream_metadata
 from hounsfield.archive.objects.port import ObjectReader
-from hounsfield.archive.retrieve import StoredInstance, find_instances, open_object
+from hounsfield.archive.retrieve import StoredInstance, find_instances, missing, open_object
 from hounsfield.dicomweb.encodings import Image
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Catalog:
         self._known.update(((study, series, uid), one) for uid, one in batch.items())
         _keep(self._known)
         if instance not in batch:
-            raise NotFound("no such instance")
+            raise await missing(self._archive, *names)
         return batch[instance]
 
     async def describe(self, known: Sequence[Known], *uids: str | None) -> None:
@@ -99,6 +99,10 @@ class Catalog:
         async for image in _images(self._archive, *uids):
             if (one := waiting.get(image.sop_instance_uid)) is not None:
                 one.image = image
+
+    def forget(self) -> None:
+        """Something was deleted."""
+        self._known.clear()
 
     async def open(self, known: Known) -> ObjectReader:
         """Its object, looked up once more where it is not in its place."""

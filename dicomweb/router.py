@@ -16,6 +16,7 @@ from hounsfield.dicomweb.bulk_collections import Collections
 from hounsfield.dicomweb.bulkdata import Bulkdata
 from hounsfield.dicomweb.capabilities import ROOT, Capabilities
 from hounsfield.dicomweb.catalog import Catalog
+from hounsfield.dicomweb.deletion import Deletion
 from hounsfield.dicomweb.frames import Frames
 from hounsfield.dicomweb.instances import Instances
 from hounsfield.dicomweb.making import Maker
@@ -61,6 +62,7 @@ def create_router(archive: "Archive") -> APIRouter:
     bulkdata, maker = Bulkdata(catalog, frames), Maker(archive, pool)
     rendered, thumbnails = Rendered(archive, maker), Thumbnails(archive, maker)
     wado_uri = WadoUri(archive, instances.retrieve, rendered.instance)
+    deletion = Deletion(archive, catalog)
 
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
@@ -71,7 +73,7 @@ def create_router(archive: "Archive") -> APIRouter:
     router = APIRouter(lifespan=lifespan)
     router.routes += [
         _route(FRAMES, GET=frames.retrieve),
-        _route(INSTANCE, GET=instances.retrieve),
+        _route(INSTANCE, GET=instances.retrieve, DELETE=deletion.delete),
         *(
             _route(f"{level}/metadata", GET=metadata.retrieve)
             for level in (STUDY, SERIES, INSTANCE)
@@ -84,8 +86,8 @@ def create_router(archive: "Archive") -> APIRouter:
         _route(f"{SERIES}/instances", GET=search.instances),
         _route(ROOT, OPTIONS=Capabilities(lambda: router.routes).retrieve),
         _route(WADO, GET=wado_uri.retrieve),
-        _route(STUDY, GET=instances.retrieve, POST=store.store),
-        _route(SERIES, GET=instances.retrieve),
+        _route(STUDY, GET=instances.retrieve, POST=store.store, DELETE=deletion.delete),
+        _route(SERIES, GET=instances.retrieve, DELETE=deletion.delete),
         *(
             _route(f"{level}/{name}", GET=handler)
             for level in (STUDY, SERIES, INSTANCE)

@@ -10,7 +10,8 @@ import orjson
 
 from hounsfield.archive.types import Source, StoreResult
 from hounsfield.dicomweb.answers import PRIVATE, Answer
-from hounsfield.dicomweb.bodies import batches, check_head
+from hounsfield.dicomweb.bodies import batches, check_head, is_compressed
+from hounsfield.dicomweb.gunzip import Gunzip
 from hounsfield.dicomweb.media_types import (
     DICOM,
     DICOM_JSON,
@@ -27,6 +28,7 @@ from hounsfield.dicomweb.problems import (
     UnsupportedMediaType,
 )
 from hounsfield.dicomweb.resource import DicomWebRequest
+from hounsfield.dicomweb.store_metadata import METADATA_TYPES, MetadataReader, StoreMetadata
 from hounsfield.dicomweb.store_parts import Part, StoreParts
 from hounsfield.dicomweb.store_response import Failure, response_dataset, status_of_store
 
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive
 
 THREADS = 8
+
+
+Sink = StoreParts | StoreMetadata
 
 
 class BodyReader(Protocol):
@@ -63,8 +68,11 @@ class Store:
         limit = self._archive.settings.http.max_store_bytes
         check_head(request, limit)
         client = request.client.host if request.client else ""
-        sink = StoreParts(self._archive, Source("STOW-RS", address=client), study)
-        await self._read(request, _reader(request, sink), limit)
+        source = Source("STOW-RS", address=client)
+        reader, sink = _reader(request, self._archive, source, study)
+        if is_compressed(request):
+            reader = Gunzip(reader, limit)
+        await self._read(request, reader, limit)
         if not sink.parts:
             raise BadRequest("the body holds no instance")
         stored, failures = await _await_all(sink.parts)
@@ -113,13 +121,20 @@ class _OnePart:
         self._sink.abort()
 
 
-def _reader(request: DicomWebRequest, sink: StoreParts) -> BodyReader:
+def _reader(
+    request: DicomWebRequest, archive: "Archive", source: Source, study: str | None
+) -> tuple[BodyReader, Sink]:
     content_type = parse_media_type(request.headers.get("content-type", ""))
+    if content_type.name == MULTIPART and content_type.root in METADATA_TYPES:
+        gathering = StoreMetadata(archive, source, study, content_type.root)
+        return MetadataReader(boundary_of(content_type), gathering), gathering
+    sink = StoreParts(archive, source, study)
     if content_type.name == DICOM:
-        return _OnePart(sink)
+        return _OnePart(sink), sink
     if content_type.name != MULTIPART or not content_type.covers_multipart(DICOM):
-        raise UnsupportedMediaType(f'only {MULTIPART}; type="{DICOM}" and {DICOM} can be stored')
-    return MultipartReader(boundary_of(content_type), sink)
+        kinds = ", ".join(f'{MULTIPART}; type="{kind}"' for kind in (DICOM, *METADATA_TYPES))
+        raise UnsupportedMediaType(f"only {DICOM} and {kinds} can be stored")
+    return MultipartReader(boundary_of(content_type), sink), sink
 
 
 def _feed(reader: BodyReader, batch: Iterable[bytes], last: bool) -> None:

@@ -4,11 +4,11 @@ import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Select
+from sqlalchemy import Select
 from sqlalchemy.exc import DBAPIError
 
 from hounsfield.archive.errors import NotFound, Unavailable
-from hounsfield.archive.events import add_event
+from hounsfield.archive.job_events import announce, results_of
 from hounsfield.db.repositories import job_rows
 from hounsfield.db.repositories.job_rows import JobRow
 from hounsfield.inference.models import title_of
@@ -16,11 +16,13 @@ from hounsfield.inference.models import title_of
 if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive
 
+__all__ = ["announce", "job_view", "read_analyses", "read_job", "read_jobs"]
+
 View = dict[str, Any]
 
 
 def job_view(job: JobRow) -> View:
-    """One job. Results are named once they are stored, not while they are only allocated."""
+    """One job."""
     return {
         "job_id": str(job.id),
         "study_instance_uid": job.study_instance_uid,
@@ -42,37 +44,11 @@ def job_view(job: JobRow) -> View:
         "created_at": job.created_at.isoformat(),
         "started_at": job.started_at.isoformat() if job.started_at else None,
         "ended_at": job.ended_at.isoformat() if job.ended_at else None,
-        "results": _results(job),
+        "results": results_of(job),
         "measurements": job.measurements,
         "predecessor_job_id": str(job.predecessor_id) if job.predecessor_id else None,
         "successor_job_id": str(job.successor_id) if job.successor_id else None,
     }
-
-
-def _results(job: JobRow) -> dict[str, Any]:
-    stored = job.results if job.label == "complete" else {}
-    return {"seg": stored.get("seg"), "sr": stored.get("sr")}
-
-
-def announce(connection: Connection, job: JobRow) -> None:
-    """Write what a job has come to into the feed, in the transaction that brought it there."""
-    add_event(
-        connection,
-        job.label,
-        study_instance_uid=job.study_instance_uid,
-        series_instance_uid=job.series_instance_uid,
-        job_id=job.id,
-        data={
-            "progress": job.progress,
-            "stage": job.stage,
-            "reason": job.reason,
-            "label": job.label,
-            "model_name": job.model_name,
-            "results": _results(job),
-            "measurements": job.measurements,
-            "series_description": job.series_description,
-        },
-    )
 
 
 async def read_job(archive: "Archive", job_id: str) -> View:

@@ -14,6 +14,7 @@ from starlette.websockets import WebSocketClose
 
 from hounsfield.archive.archive import Archive
 from hounsfield.archive.events import Sequencer
+from hounsfield.archive.sweep import Sweeper
 from hounsfield.dicomweb.router import create_router
 from hounsfield.server.api import events, jobs, reports, status, studies
 from hounsfield.server.failures import handle_failures
@@ -126,9 +127,10 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        """Number events where nobody else does, and follow the feed."""
-        sequencer = Sequencer(archive)
-        sequencer.start()
+        """Number events and sweep where nobody else does, and follow the feed."""
+        background = (Sequencer(archive), Sweeper(archive))
+        for thread in background:
+            thread.start()
         following = asyncio.create_task(feed.follow())
         try:
             yield
@@ -136,7 +138,8 @@ def _lifespan(
             following.cancel()
             with suppress(asyncio.CancelledError):
                 await following
-            await asyncio.to_thread(sequencer.stop)
+            for thread in background:
+                await asyncio.to_thread(thread.stop)
             await archive.database.aclose()
 
     return lifespan

@@ -70,6 +70,25 @@ def demo(
     raise typer.Exit(0 if right else 1)
 
 
+@app.command("import")
+def import_(
+    path: Annotated[Path, typer.Argument(metavar="FOLDER|ZIP", show_default=False)],
+    parallel: Annotated[int, typer.Option(min=1, max=16, help="Requests side by side.")] = 4,
+    again: Annotated[
+        bool, typer.Option("--again", help="Send also what an earlier run has stored.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Store a folder or a ZIP of DICOM files in the server that runs; says what was refused."""
+    from hounsfield.server.importing.command import import_files  # noqa: PLC0415
+
+    complete = import_files(
+        _settings(data_dir), path, parallel=parallel, again=again, as_json=as_json
+    )
+    raise typer.Exit(0 if complete else 1)
+
+
 @app.command()
 def version() -> None:
     """Print the version."""

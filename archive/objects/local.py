@@ -16,15 +16,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import structlog
+
 from hounsfield.archive.errors import ObjectDamaged, OutOfResources, Unavailable
 from hounsfield.archive.objects.port import Bytes
 from hounsfield.archive.objects.writeback import begin_writeback
+
+log = structlog.get_logger()
 
 OBJECTS_A_FOLDER = 1000
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 FILE_MODE = 0o640
 READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 PART = ".part"
+ASIDE = ".deleted"
 WRITE_OUT_EVERY = 8 * 1024 * 1024
 """Of a large object, so that its last sync does not find gigabytes to write."""
 
@@ -218,9 +223,18 @@ class LocalObjectStore:
         """The object's file."""
         return f"{self._root_text}/{key}"
 
+    def set_aside(self, keys: Iterable[str]) -> None:
+        """Rename. Where that fails, whoever has looked an object up may read it a little longer."""
+        for key in keys:
+            try:
+                (self._root / key).rename(self._root / f"{key}{ASIDE}")
+            except OSError:
+                log.warning("objects.not_set_aside", key=key, exc_info=True)
+
     def remove(self, key: str) -> None:
-        """Unlink."""
+        """Unlink, under both names."""
         (self._root / key).unlink(missing_ok=True)
+        (self._root / f"{key}{ASIDE}").unlink(missing_ok=True)
 
     def check(self) -> None:
         """Refuse while less than the reserve is free."""

@@ -69,8 +69,11 @@ class ObjectStore(Protocol):
     def path(self, key: str) -> str:
         """Where a child process can read it as a file."""
 
+    def set_aside(self, keys: Iterable[str]) -> None:
+        """Let objects no longer be opened, and keep their bytes until :meth:`remove`."""
+
     def remove(self, key: str) -> None:
-        """Remove an object; one that is not there is not an error."""
+        """Remove an object, also one set aside; one that is not there is not an error."""
 
     def check(self) -> None:
         """Raise OutOfResources or Unavailable if nothing could be stored now."""

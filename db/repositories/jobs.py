@@ -5,6 +5,7 @@ own start; a worker that was taken for dead and comes back has an old one and ch
 """
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -161,3 +162,20 @@ def newest_of_series(connection: Connection, study_uid: str, series_uid: str) ->
     )
     row = connection.execute(statement).one_or_none()
     return None if row is None else as_job(row)
+
+
+def of_series(connection: Connection, study_uid: str, series_uids: Sequence[str]) -> list[JobRow]:
+    """The jobs of some series of a study, locked."""
+    statement = (
+        select_jobs()
+        .where(Job.study_instance_uid == study_uid, Job.series_instance_uid.in_(series_uids))
+        .order_by(Job.id)
+        .with_for_update(of=Job)
+    )
+    return [as_job(row) for row in connection.execute(statement)]
+
+
+def forget_coverage(connection: Connection, job_id: uuid.UUID) -> None:
+    """The images that this job saw are gone: the same ones, stored again, are new to it."""
+    without = Job.results.op("-")("instance_count")
+    connection.execute(update(Job).where(Job.id == job_id).values(results=without))

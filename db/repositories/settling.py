@@ -15,7 +15,7 @@ INSERT INTO settling
 SELECT f.series_pk, f.study_uid, f.series_uid, f.first, f.last, f.last + %s * interval '1 second'
 FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[])
     AS f(series_pk, study_uid, series_uid, first, last)
-WHERE EXISTS (SELECT 1 FROM series WHERE series.id = f.series_pk)
+JOIN series ON series.id = f.series_pk FOR KEY SHARE OF series
 ON CONFLICT (series_pk) DO UPDATE SET
     last_stored_at = GREATEST(settling.last_stored_at, EXCLUDED.last_stored_at),
     due_at = EXCLUDED.due_at

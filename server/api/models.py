@@ -11,6 +11,7 @@ EventType = Literal[
     "stored",
     "settled",
     "quarantined",
+    "deleted",
     "queued",
     "running",
     "complete",

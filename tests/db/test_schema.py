@@ -5,6 +5,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from procrastinate.schema import SchemaManager
@@ -12,7 +13,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from hounsfield.db.engine import driver_url
-from hounsfield.db.schema import SchemaError, revision, upgrade
+from hounsfield.db.schema import SchemaError, alembic_config, revision, upgrade
 from hounsfield.db.tables import Base
 
 
@@ -30,7 +31,7 @@ def test_two_starters_at_once_make_one_schema(empty_database_url: str) -> None:
     assert revision(empty_database_url) is None
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(upgrade, [empty_database_url] * 4))
-    assert revision(empty_database_url) == "0001"
+    assert revision(empty_database_url) == "0002"
     assert _count(empty_database_url, "procrastinate_jobs") == 0
 
 
@@ -41,6 +42,14 @@ def test_a_second_upgrade_leaves_rows_alone(database_url: str) -> None:
         )
     upgrade(database_url)
     assert _count(database_url, "event_counter") == 1
+
+
+def test_a_database_goes_back_to_the_first_schema_and_forward_again(database_url: str) -> None:
+    with create_engine(driver_url(database_url), poolclass=NullPool).begin() as connection:
+        command.downgrade(alembic_config(connection), "0001")
+    assert revision(database_url) == "0001"
+    upgrade(database_url)
+    assert _count(database_url, "deleted_instance") == 0
 
 
 def test_the_queue_of_an_older_release_is_carried_forward(empty_database_url: str) -> None:

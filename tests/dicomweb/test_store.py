@@ -1,14 +1,26 @@
-"""STOW-RS (PS3.18 10.5, Annex I; conformance T1 to T4, T7, T8; reliability S-03, S-04)."""
+"""STOW-RS (PS3.18 10.5, Annex I; conformance T1 to T5, T7, T8; reliability S-03, S-04)."""
 
 import asyncio
 import gzip
+import socket
 import time
+import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import psutil
 import pytest
-from dicomweb_requests import STORE_HEADERS, application, multipart, store, url_of, values
+from dicomweb_requests import (
+    BOUNDARY,
+    STORE_HEADERS,
+    application,
+    multipart,
+    serve,
+    store,
+    url_of,
+    values,
+)
 from factories import ct_slice, encode, new_uid, series
 from starlette.types import Message
 
@@ -82,6 +94,28 @@ async def test_nothing_stored_is_a_conflict_with_the_reasons(client: httpx.Async
     assert REFERENCED not in answer
 
 
+async def test_t3_each_kind_of_failure_has_its_reason(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    referenced = ct_slice()
+    del referenced.PixelData
+    referenced.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.94"  # JPIP: no pixels in it
+    headless = ct_slice(SeriesInstanceUID=None)
+    response = await store(client, encode(referenced), encode(headless))
+    assert response.status_code == 409
+    reasons = [values(item, REASON) for item in values(response.json(), FAILED)]
+    assert reasons == [[0xC122], [0xC000]]
+
+    def stumble(*_: Any) -> None:
+        raise RuntimeError("Doe^Jane")
+
+    monkeypatch.setattr("hounsfield.archive.ingest.make_row", stumble)
+    response = await store(client, encode(ct_slice()))
+    assert response.status_code == 409
+    assert values(response.json(), FAILED, REASON) == [0x0110]
+    assert "Doe" not in response.text
+
+
 async def test_the_same_again_is_a_success_and_other_content_a_warning(
     client: httpx.AsyncClient,
 ) -> None:
@@ -127,7 +161,9 @@ async def test_a_body_that_ends_inside_a_part_keeps_the_parts_before_it(
         ({"content-type": "application/json"}, b"{}", 415),
         ({"content-type": "multipart/form-data; boundary=x"}, b"--x--", 415),
         ({"content-type": 'multipart/related; type="image/jpeg"; boundary=x'}, b"--x--", 415),
-        (STORE_HEADERS | {"content-encoding": "gzip"}, gzip.compress(bytes(10**7)), 415),
+        (STORE_HEADERS | {"content-encoding": "gzip, gzip"}, gzip.compress(b"x"), 415),
+        (STORE_HEADERS | {"content-encoding": "br"}, b"x", 415),
+        (STORE_HEADERS | {"content-encoding": "gzip"}, b"no gzip", 400),
         (STORE_HEADERS | {"accept": "text/html"}, multipart([b"x"]), 406),
         (STORE_HEADERS, multipart([b"x"], "image/jpeg"), 409),
         (STORE_HEADERS, multipart([b"x"], "multipart/mixed; boundary=y"), 409),
@@ -160,6 +196,56 @@ async def test_carriage_returns_and_delimiters_in_the_pixels_survive(
     assert (await store(client, encode(dataset))).status_code == 200
     response = await client.get(url_of(dataset), headers={"accept": "application/dicom"})
     assert response.content == encode(dataset)
+
+
+async def test_t5_nothing_is_coerced_the_bytes_that_came_are_kept(
+    client: httpx.AsyncClient,
+) -> None:
+    dataset = ct_slice(PatientID=" odd ", StudyDate="2024.02.29")
+    response = await store(client, encode(dataset))
+    assert response.status_code == 200, "no warning B000, for nothing was changed"
+    found = await client.get(url_of(dataset), headers={"accept": "application/dicom"})
+    assert found.content == encode(dataset)
+    assert b"\x00\x04\x61\x05" not in found.content, "no Original Attributes Sequence"
+
+
+@pytest.mark.parametrize("members", [1, 3])
+async def test_s03_a_body_in_gzip_is_stored(client: httpx.AsyncClient, members: int) -> None:
+    dataset = ct_slice(256, 256)
+    body = multipart([encode(dataset)])
+    step = -(-len(body) // members)
+    packed = b"".join(gzip.compress(body[at : at + step]) for at in range(0, len(body), step))
+    headers = STORE_HEADERS | {"content-encoding": "GZip"}
+    response = await client.post("/studies", content=packed, headers=headers)
+    assert response.status_code == 200, response.text
+    found = await client.get(url_of(dataset), headers={"accept": "application/dicom"})
+    assert found.content == encode(dataset)
+
+
+async def test_s03_a_body_in_gzip_that_is_cut_short_is_malformed(
+    client: httpx.AsyncClient,
+) -> None:
+    packed = gzip.compress(multipart([encode(ct_slice())]))[:-20]
+    headers = STORE_HEADERS | {"content-encoding": "gzip"}
+    assert (await client.post("/studies", content=packed, headers=headers)).status_code == 400
+
+
+async def test_t8_a_client_that_waits_for_100_continue_is_told_to_go_on(archive: Archive) -> None:
+    dataset = ct_slice()
+    body = multipart([encode(dataset)])
+    head = f"POST /dicom-web/studies HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n"
+    head += f"Content-Type: {STORE_HEADERS['content-type']}\r\nExpect: 100-continue\r\n\r\n"
+
+    def talk(port: int) -> bytes:
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as peer:
+            peer.sendall(head.encode())
+            interim = peer.recv(4096)
+            peer.sendall(body)
+            return interim + peer.recv(4096)
+
+    with serve(archive) as base:
+        heard = await asyncio.to_thread(talk, httpx.URL(base).port or 0)
+    assert heard.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 ")
 
 
 @pytest.fixture
@@ -197,7 +283,7 @@ async def test_an_endless_body_is_cut_off(client: httpx.AsyncClient) -> None:
     assert sent < 8 * 1024 * 1024
 
 
-async def test_a_body_that_trickles_is_given_up_and_nothing_of_it_stays(
+async def test_s04_a_body_that_trickles_is_given_up_others_do_not_wait_and_nothing_of_it_stays(
     client: httpx.AsyncClient, archive: Archive
 ) -> None:
     dataset = ct_slice(1024, 1024)
@@ -210,11 +296,34 @@ async def test_a_body_that_trickles_is_given_up_and_nothing_of_it_stays(
             yield bytes([byte])
 
     began = time.monotonic()
-    response = await client.post("/studies", content=trickle(), headers=STORE_HEADERS)
-    assert response.status_code == 408
+    slow = [
+        asyncio.create_task(client.post("/studies", content=trickle(), headers=STORE_HEADERS))
+        for _ in range(12)
+    ]
+    assert (await store(client, encode(ct_slice()))).status_code == 200
+    assert {response.status_code for response in await asyncio.gather(*slow)} == {408}
     assert time.monotonic() - began < 10
     objects = archive.settings.data_dir / "objects"
-    assert not [path for path in objects.rglob("*") if path.is_file()]
+    assert len([path for path in objects.rglob("*") if path.is_file()]) == 1
+
+
+@pytest.mark.parametrize("kind", ["application/dicom", "application/dicom+json"])
+async def test_s03_a_body_that_inflates_without_end_is_cut_off(
+    client: httpx.AsyncClient, archive: Archive, kind: str
+) -> None:
+    """200 MB of zeros in 200 KB: 413, and hardly any memory."""
+    bomb = zlib.compressobj(9, wbits=31)
+    head = f"--{BOUNDARY}\r\nContent-Type: application/octet-stream\r\nContent-Location: x\r\n\r\n"
+    packed = bomb.compress(head.encode())
+    packed += b"".join(bomb.compress(bytes(10**6)) for _ in range(200)) + bomb.flush()
+    process = psutil.Process()
+    before = process.memory_info().rss
+    headers = STORE_HEADERS | {"content-encoding": "gzip"}
+    headers["content-type"] = headers["content-type"].replace("application/dicom", kind)
+    response = await client.post("/studies", content=packed, headers=headers)
+    assert response.status_code == 413, response.text
+    assert process.memory_info().rss - before < 64 * 1024 * 1024
+    assert not [path for path in archive.settings.data_dir.rglob("*") if path.is_file()]
 
 
 async def test_a_client_that_leaves_takes_its_unfinished_instance_along(
@@ -262,15 +371,15 @@ async def test_a_full_disk_asks_to_come_again(
     assert values(response.json(), FAILED, REASON) == [0xA700]
 
 
-async def test_a_hundred_instances_in_one_request_share_their_commits(
+async def test_a_thousand_instances_in_one_request_share_their_commits(
     client: httpx.AsyncClient,
 ) -> None:
-    datasets = series(100)
+    datasets = series(1000)
     response = await store(client, *(encode(dataset) for dataset in datasets))
     assert response.status_code == 200
-    assert len(values(response.json(), REFERENCED)) == 100
+    assert len(values(response.json(), REFERENCED)) == 1000
     found = await client.get(f"/studies?StudyInstanceUID={datasets[0].StudyInstanceUID}")
-    assert values(found.json()[0], "00201208") == [100]
+    assert values(found.json()[0], "00201208") == [1000]
 
 
 async def test_a_request_of_too_many_parts_is_cut_off(

@@ -197,7 +197,7 @@ export interface components {
              * Type
              * @enum {string}
              */
-            type: "stored" | "settled" | "quarantined" | "queued" | "running" | "complete" | "failed" | "skipped" | "canceled";
+            type: "stored" | "settled" | "quarantined" | "deleted" | "queued" | "running" | "complete" | "failed" | "skipped" | "canceled";
             /** Study Instance Uid */
             study_instance_uid: string | null;
             /** Series Instance Uid */

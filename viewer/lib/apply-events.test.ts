@@ -78,6 +78,14 @@ describe('events', () => {
     expect(read).toHaveBeenCalledTimes(1)
   })
 
+  it('of a deleted study take it from the list at once and forget what was read of it', async () => {
+    applier.event(event('deleted', null, { instance_count: 3 }))
+    expect(client.getQueryData<StudyPage>(LIST)).toMatchObject({ items: [], total: 0 })
+    expect(client.getQueryData(keys.study('1.2'))).toBeUndefined()
+    await vi.advanceTimersByTimeAsync(REFRESH_MS)
+    expect(read).toHaveBeenCalledTimes(1)
+  })
+
   it('after a reset everything is read', async () => {
     applier.reset()
     await vi.advanceTimersByTimeAsync(0)

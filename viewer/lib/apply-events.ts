@@ -21,6 +21,7 @@ export class EventApplier {
   event(event: FeedEvent): void {
     if (event.job_id && isJobLabel(event.type)) this.patchJob(event, event.type)
     if (event.type === 'running' && this.knows(event)) return
+    if (event.type === 'deleted' && !event.series_instance_uid) this.dropStudy(event.study_instance_uid ?? '')
     this.refresh(keys.lists)
     this.refresh(keys.status)
     if (event.study_instance_uid) this.refresh(keys.study(event.study_instance_uid))
@@ -64,6 +65,15 @@ export class EventApplier {
     this.client.setQueryData<StudyDetail>(keys.study(event.study_instance_uid ?? ''), (study) =>
       study && { ...study, jobs: study.jobs.map(patch) },
     )
+  }
+
+  /** The study leaves the lists at once; its page says that it is not stored. */
+  private dropStudy(uid: string): void {
+    this.client.setQueriesData<StudyPage>({ queryKey: keys.lists }, (page) => {
+      const items = page?.items.filter((item) => item.study_instance_uid !== uid)
+      return page && items && { ...page, items, total: page.total - (page.items.length - items.length) }
+    })
+    void this.client.resetQueries({ queryKey: keys.study(uid) })
   }
 
   private refresh(key: QueryKey): void {
