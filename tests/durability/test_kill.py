@@ -22,11 +22,13 @@ from factories import new_uid
 from process_tree import Tree, until
 from pydantic import SecretStr
 from senders import Instance, all_events, c_store, in_thread, made, stow, wado
+from sqlalchemy import select
 
 from hounsfield.archive.archive import Archive
-from hounsfield.archive.retrieve import find_instances_sync, verify
+from hounsfield.archive.retrieve import StoredInstance, find_instances_sync, verify
 from hounsfield.conf.settings import DatabaseSettings, Settings
 from hounsfield.db.embedded import url_of
+from hounsfield.db.tables import Study
 
 KILLS = int(os.environ.get("HOUNSFIELD_TEST_KILLS", "6"))
 SECONDS_A_KILL = 120
@@ -169,7 +171,7 @@ def _assert_nothing_half_visible(
     folder: Path, sent: dict[str, Instance], acknowledged: dict[str, Instance]
 ) -> None:
     with closing(opened(folder)) as archive:
-        visible = find_instances_sync(archive, None)
+        visible = _everything(archive)
         for instance in visible:
             verify(archive, instance)
             assert instance.sop_instance_uid in sent
@@ -182,10 +184,16 @@ def _assert_nothing_half_visible(
     print(f"{len(sent)} sent, {len(acknowledged)} acknowledged, {len(names)} stored")
 
 
+def _everything(archive: Archive) -> list[StoredInstance]:
+    with archive.database.transaction() as connection:
+        studies = connection.execute(select(Study.study_instance_uid)).scalars().all()
+    return [found for uid in studies for found in find_instances_sync(archive, uid)]
+
+
 def _assert_feed_goes_on(tree: Tree, folder: Path, known: list[dict[str, object]]) -> None:
     """Numbers without a gap, those given before still the same, each instance told of once."""
     with closing(opened(folder)) as archive:
-        stored = [instance.sop_instance_uid for instance in find_instances_sync(archive, None)]
+        stored = [instance.sop_instance_uid for instance in _everything(archive)]
     port = tree.http_port
     until(lambda: len(all_events(port)) >= len(stored), 30)
     feed = all_events(port)
