@@ -6,6 +6,7 @@ import time
 from tools import environment
 from tools.steps import say
 
+TWO_AT_ONCE = ("-n", "2", "--dist", "loadfile")
 CODE = [*environment.ROOMS, "tests", "bench", "tools"]
 
 
@@ -35,7 +36,8 @@ def test(arguments: list[str]) -> int:
         ("front end: lint", [*front_end, "lint"]),
         ("front end: types", [*front_end, "typecheck"]),
         ("front end: tests", [*front_end, "test"]),
-        ("unit and integration", [*pytest, "--ignore=tests/browser"]),
+        # Two at once, a file at a time: most of them wait for processes, clocks and disks.
+        ("unit and integration", [*pytest, "--ignore=tests/browser", *TWO_AT_ONCE]),
         # Apart: Playwright keeps an event loop of its own running until its process ends.
         ("browser", [*pytest, "tests/browser"]),
     )
