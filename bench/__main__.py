@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from bench import inference
-from bench.lines import LINES, Line, populate
+from bench.lines import LINES, SLICES_A_STUDY, Line, populate
 from bench.servers import Server, assert_durable, start_hounsfield, start_orthanc
 from hounsfield.db.embedded import EmbeddedPostgres
 
@@ -33,6 +33,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
     parser.add_argument("--peer", choices=["orthanc"], help="measure it in the same run")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--instances", type=int, default=20_000, help="to search among")
     parser.add_argument("--only", help="lines whose title contains this")
     parser.add_argument("--folder", help="where the data go (a disk that syncs, not a RAM disk)")
     return parser.parse_args()
@@ -48,8 +49,8 @@ def _measure(options: argparse.Namespace, folder: Path) -> tuple[Figures, list[L
     try:
         if any("QIDO" in line.title or "metadata" in line.title for line in lines):
             for server in servers:
-                _say(f"{server.name}: storing 20,000 instances to search among")
-                populate(server)
+                _say(f"{server.name}: storing {options.instances} instances to search among")
+                populate(server, options.instances // SLICES_A_STUDY)
         for number in range(options.rounds):
             for line in lines:
                 for server in servers if number % 2 == 0 else reversed(servers):

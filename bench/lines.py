@@ -14,7 +14,7 @@ from bench.client import FRAME, JSON, Client, spread
 from bench.servers import Server
 from bench.slices import SMALL, Slice, make_series, write_series
 
-STUDIES, SLICES_A_STUDY = 200, 100
+SLICES_A_STUDY = 100
 STORED = 120
 SEARCHES = 60
 METADATA_READS = 20
@@ -68,19 +68,20 @@ def stow(instances_a_request: int) -> Callable[[Server, Path], float]:
     return measure
 
 
-def populate(server: Server) -> None:
-    """20,000 small instances in 200 studies, by STOW-RS."""
-    for patient in range(STUDIES):
+def populate(server: Server, studies: int) -> None:
+    """Studies of 100 small instances, by STOW-RS."""
+    server.studies = studies
+    for patient in range(studies):
         files = [made.data for made in make_series(SLICES_A_STUDY, SMALL, patient=patient)]
         Client(server.http_port, server.root).store(files)
 
 
 def search(query: str) -> Callable[[Server, Path], float]:
-    """Median milliseconds of a search among 20,000 instances; {n} is a number that varies."""
+    """Median milliseconds of a search; {n} is the number of a study, which varies."""
 
     def measure(server: Server, folder: Path) -> float:
         client = Client(server.http_port, server.root)
-        paths = [query.format(n=f"{n * 3 % STUDIES:04d}") for n in range(SEARCHES)]
+        paths = [query.format(n=f"{n * 3 % server.studies:04d}") for n in range(SEARCHES)]
         return _median_ms(client, paths)
 
     return measure
@@ -91,7 +92,7 @@ def search_below_study(series_too: bool) -> Callable[[Server, Path], float]:
 
     def measure(server: Server, folder: Path) -> float:
         client = Client(server.http_port, server.root)
-        places = [_find_series(client, n) for n in range(0, STUDIES, 10)]
+        places = [_find_series(client, n) for n in range(0, server.studies, server.studies // 20)]
         paths = [
             f"/studies/{study}/series" + (f"/{series}/instances" if series_too else "")
             for study, series in places

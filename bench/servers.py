@@ -38,6 +38,8 @@ class Server:
     http_port: int
     dimse_port: int
     ae_title: str
+    studies: int = 0
+    """How many studies of 100 instances it holds to search among."""
 
     def stop(self) -> None:
         """End it."""
