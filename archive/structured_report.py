@@ -19,6 +19,7 @@ from hounsfield.archive.content_items import (
     value_type,
 )
 from hounsfield.archive.errors import CannotUnderstand, TooLarge
+from hounsfield.archive.metadata import BASE_URL
 
 MOST_LINES = 20_000
 DEEPEST = 64
@@ -85,12 +86,12 @@ class _Group:
 
 
 def read_report(metadata: bytes) -> StructuredReport:
-    """The report in an instance's DICOM JSON.
+    """The report in an instance's DICOM JSON, as it is kept or as it is sent.
 
     Raises CannotUnderstand where there is none, and TooLarge for one that nobody could read.
     """
     try:
-        root: Item = orjson.loads(metadata)
+        root: Item = orjson.loads(metadata.replace(BASE_URL, b""))
     except orjson.JSONDecodeError as error:
         raise CannotUnderstand("the report is nested too deeply to be read") from error
     if not value_type(root):

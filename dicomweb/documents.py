@@ -36,13 +36,12 @@ async def document(
     """The body, piece by piece. Raises CannotRender for what is not what it says."""
     uids = (found.study_instance_uid, found.series_instance_uid, found.sop_instance_uid)
     (kept,) = await read_metadata(archive, *uids)
-    metadata = kept.replace(BASE_URL, b"")
     if media_type in REPORTS:
         write = as_page if media_type == HTML else as_text
-        yield write(read_report(metadata)).encode()
+        yield write(read_report(kept)).encode()
         return
     first = True
-    async for piece in _encapsulated(archive, found, orjson.loads(metadata)):
+    async for piece in _encapsulated(archive, found, orjson.loads(kept.replace(BASE_URL, b""))):
         if first and media_type == PDF and PDF_BEGINS not in bytes(piece[:LOOKED_AT]):
             raise CannotRender("the encapsulated document is not the PDF that it says it is")
         first = False

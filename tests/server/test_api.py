@@ -292,6 +292,16 @@ async def test_a_report_is_read_as_numbers_and_lines(
     assert report["lines"][0]["depth"] == 0
 
 
+async def test_a_report_with_values_that_are_kept_apart_is_read(
+    archive: Archive, client: httpx.AsyncClient, shared_data: Path
+) -> None:
+    dataset = dcmread(shared_data / "seg_sr_rt" / "sr_example" / "sr.dcm")
+    dataset.private_block(0x0099, "HOUNSFIELD TEST", create=True).add_new(1, "OB", bytes(4096))
+    store(archive, dataset)
+    report = await get(client, f"/api/instances/{dataset.SOPInstanceUID}/report")
+    assert report["measurements"]
+
+
 def _name(item: Dataset) -> str:
     names = item.get("ConceptNameCodeSequence")
     return str(names[0].CodeMeaning) if names else ""
