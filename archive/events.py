@@ -5,7 +5,6 @@ feed with their numbers and wakes the readers; a PostgreSQL sequence would not d
 numbers commit out of order and a reader would step over a late one.
 """
 
-import threading
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from hounsfield.archive.background import Background
 from hounsfield.db.repositories import events, settling
 from hounsfield.db.repositories.events import add as add_event
 
@@ -98,19 +98,12 @@ async def listen(archive: "Archive", since: int) -> AsyncIterator[EventPage]:
                 pass
 
 
-class Sequencer(threading.Thread):
+class Sequencer(Background):
     """A candidate for numbering; one at a time is elected, over all processes."""
 
     def __init__(self, archive: "Archive") -> None:
-        super().__init__(name="sequencer", daemon=True)
+        super().__init__("sequencer")
         self._archive = archive
-        self._ended = threading.Event()
-
-    def stop(self) -> None:
-        """End after the batch at hand; another candidate takes over."""
-        self._ended.set()
-        if self.is_alive():
-            self.join()
 
     def run(self) -> None:
         """Stand for election until stopped; serve while elected."""

@@ -4,13 +4,13 @@ Any number of processes may run it: a batch is locked while its files are remove
 by the others. A crash in between removes them once more, which is no error.
 """
 
-import threading
 from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from hounsfield.archive.background import Background
 from hounsfield.db.repositories import deletions
 
 if TYPE_CHECKING:
@@ -23,19 +23,12 @@ PACE_SECONDS = 60.0
 AGAIN_SECONDS = 600.0
 
 
-class Sweeper(threading.Thread):
+class Sweeper(Background):
     """Sweeps once a minute until stopped."""
 
     def __init__(self, archive: "Archive") -> None:
-        super().__init__(name="sweeper", daemon=True)
+        super().__init__("sweeper")
         self._archive = archive
-        self._ended = threading.Event()
-
-    def stop(self) -> None:
-        """End after the batch at hand."""
-        self._ended.set()
-        if self.is_alive():
-            self.join()
 
     def run(self) -> None:
         """Until stopped; a database that is away is waited for."""

@@ -1,12 +1,12 @@
 """Decides on series as they settle. Every one ends with a job, or with a reason on record."""
 
-import threading
 from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from hounsfield.archive.background import Background
 from hounsfield.archive.events import add_event
 from hounsfield.archive.settling import DueSeries, postpone, seconds_to_next, settled, take_due
 from hounsfield.db.engine import is_connection_loss
@@ -28,20 +28,13 @@ UNHEARD_SECONDS = 0.1
 SHORTEST_WAIT_SECONDS = 0.02
 
 
-class Arrivals(threading.Thread):
+class Arrivals(Background):
     """Waits for the next series that is due, and decides on it. Any number may run at once."""
 
     def __init__(self, archive: "Archive", keeper: StandbyKeeper | None = None) -> None:
-        super().__init__(name="arrivals", daemon=True)
+        super().__init__("arrivals")
         self._archive = archive
         self._keeper = keeper
-        self._ended = threading.Event()
-
-    def stop(self) -> None:
-        """End after the series at hand."""
-        self._ended.set()
-        if self.is_alive():
-            self.join()
 
     def run(self) -> None:
         """Until stopped; a database that is away is waited for."""

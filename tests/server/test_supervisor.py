@@ -100,7 +100,7 @@ def test_a_second_tree_on_the_folder_is_refused(
 ) -> None:
     said = another(folder).await_refusal()
     assert f"(process {tree.process.pid}) already serves {folder}" in said
-    assert tree.status_of("/readyz") == 200
+    until(lambda: tree.status_of("/readyz") == 200)
 
 
 @pytest.mark.parametrize("setting", ["HOUNSFIELD_HTTP__PORT", "HOUNSFIELD_DIMSE__PORT"])
