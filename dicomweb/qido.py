@@ -7,7 +7,7 @@ from hounsfield.archive.search import Level, SearchResult, search
 from hounsfield.dicomweb.answers import PRIVATE, Answer
 from hounsfield.dicomweb.json_bodies import json_answer
 from hounsfield.dicomweb.media_types import DICOM_JSON, JSON, choose
-from hounsfield.dicomweb.queries import ignored_parameters, parse_query
+from hounsfield.dicomweb.queries import parse_query
 from hounsfield.dicomweb.resource import DicomWebRequest
 
 if TYPE_CHECKING:
@@ -34,28 +34,21 @@ class Search:
 
     async def _search(self, level: Level, request: DicomWebRequest) -> Answer:
         media_type = choose(request, DICOM_JSON, JSON)
-        query_string = request.scope["query_string"]
         study, series = (
             request.uid(name) if name in request.path_params else None
             for name in ("study", "series")
         )
-        query = parse_query(level, query_string, study, series)
+        query = parse_query(level, request.scope["query_string"], study, series)
         result = await search(self._archive, query)
-        headers = _warnings(request.service, result, ignored_parameters(query_string))
+        headers = _warnings(request.service, result)
         if not result.items and not result.remaining:
             return Answer((), [*PRIVATE, *headers], HTTPStatus.NO_CONTENT)
         return await json_answer(request, result.items, media_type, headers)
 
 
-def _warnings(service: str, result: SearchResult, ignored: list[str]) -> list[tuple[bytes, bytes]]:
+def _warnings(service: str, result: SearchResult) -> list[tuple[bytes, bytes]]:
     """The Warning headers, in the words of the standard (8.3.4.2, 8.3.4.4.1)."""
-    texts = [
-        *result.warnings,
-        *(
-            f"The {name} parameter is not supported. Only literal matching has been performed."
-            for name in ignored
-        ),
-    ]
+    texts = [*result.warnings]
     if result.remaining > 0:
         texts.append(f"There are {result.remaining} additional results that can be requested")
     return [(b"warning", f"299 {service}: {text}".encode()) for text in texts]

@@ -14,8 +14,9 @@ from starlette.websockets import WebSocketClose
 
 from hounsfield.archive.archive import Archive
 from hounsfield.archive.events import Sequencer
+from hounsfield.archive.index_attributes import Indexer
 from hounsfield.dicomweb.router import create_router
-from hounsfield.server.api import events, jobs, reports, status, studies
+from hounsfield.server.api import events, index_attributes, jobs, reports, status, studies
 from hounsfield.server.failures import handle_failures
 from hounsfield.server.feed import LiveFeed
 from hounsfield.server.guard import Guard
@@ -84,7 +85,7 @@ def create_app(archive: Archive, viewer: Path | None = None) -> Application:
     app.dicomweb = create_router(archive)
     app.include_router(app.dicomweb, prefix=DICOM_WEB)
     api = APIRouter(prefix="/api")
-    for part in (studies, jobs, reports, events, status):
+    for part in (studies, jobs, reports, events, index_attributes, status):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(create_live(feed))
@@ -126,9 +127,10 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        """Number events where nobody else does, and follow the feed."""
-        sequencer = Sequencer(archive)
-        sequencer.start()
+        """Number events and index attributes where nobody else does, and follow the feed."""
+        threads = (Sequencer(archive), Indexer(archive))
+        for thread in threads:
+            thread.start()
         following = asyncio.create_task(feed.follow())
         try:
             yield
@@ -136,7 +138,8 @@ def _lifespan(
             following.cancel()
             with suppress(asyncio.CancelledError):
                 await following
-            await asyncio.to_thread(sequencer.stop)
+            for thread in threads:
+                await asyncio.to_thread(thread.stop)
             await archive.database.aclose()
 
     return lifespan

@@ -73,18 +73,6 @@ async def test_no_match_is_no_content_and_more_matches_are_announced(
     assert "There are 5 additional results" in count.headers["warning"]
 
 
-async def test_fuzzy_matching_is_literal_and_says_so(client: httpx.AsyncClient) -> None:
-    await stored_series(client, 1)
-    response = await client.get("/studies?fuzzymatching=true&PatientName=Doe*")
-    assert response.headers["warning"] == (
-        "299 http://pacs.example/dicom-web: The fuzzymatching parameter is not supported. "
-        "Only literal matching has been performed."
-    )
-    assert len(response.json()) == 1
-    other = await client.get("/studies?emptyvaluematching=true")
-    assert "emptyvaluematching" in other.headers["warning"]
-
-
 @pytest.mark.parametrize(
     "query",
     ["NoSuchKey=1", "limit=x", "offset=-1", "StudyDate=yesterday", "PatientName=a%00", "%FF=1"],
