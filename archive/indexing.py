@@ -10,6 +10,20 @@ from hounsfield.db.repositories.index_attributes import FoundValue, IndexAttribu
 from hounsfield.db.repositories.instances import NewInstance
 
 
+def still_known(
+    connection: Connection, remembered: list[IndexAttribute] | None
+) -> list[IndexAttribute]:
+    """The attributes that the instances of this transaction come with; read anew if need be.
+
+    Where none was added, nobody asks: one that is added meanwhile makes the insert fail.
+    """
+    if remembered is not None and statements.declare(connection, remembered):
+        return remembered
+    attributes = statements.read(connection)
+    statements.declare(connection, attributes)
+    return attributes
+
+
 def index_parents(
     connection: Connection,
     level: str,

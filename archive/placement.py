@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from hounsfield.archive.indexing import index_instances, index_parents
+from hounsfield.archive.indexing import index_instances, index_parents, still_known
 from hounsfield.archive.prepared import Prepared
 from hounsfield.db.engine import Database
 from hounsfield.db.repositories import instances
-from hounsfield.db.repositories.index_attributes import IndexAttribute, declare, read
+from hounsfield.db.repositories.index_attributes import IndexAttribute
 from hounsfield.db.repositories.instances import NewInstance, StudyKey
 
 REMEMBERED = 20_000
@@ -45,8 +45,7 @@ class Placement:
 
         def work(connection: Connection) -> set[str]:
             nonlocal attributes
-            if attributes is None:
-                attributes = read(connection)
+            attributes = still_known(connection, attributes)
             return place(connection, rows, studies, series, attributes)
 
         usual = not _are_added(attributes) and _is_usual(rows, studies, series)
@@ -93,12 +92,9 @@ def place(
     rows: list[NewInstance],
     studies: dict[str, StudyKey],
     series: dict[tuple[int, str], int],
-    attributes: list[IndexAttribute] | None = None,
+    attributes: Sequence[IndexAttribute],
 ) -> set[str]:
     """Insert rows inside the caller's transaction, filling in the known studies and series."""
-    if attributes is None:
-        attributes = read(connection)
-    declare(connection, attributes)
     missing = [row for row in rows if row.study_uid not in studies]
     if missing:
         studies.update(instances.insert_studies(connection, missing))

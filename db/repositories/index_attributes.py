@@ -76,13 +76,21 @@ def read(connection: Connection, which: str = "state <> 'removing'") -> list[Ind
     return [IndexAttribute(*row) for row in rows]
 
 
-def declare(connection: Connection, attributes: Sequence[IndexAttribute]) -> None:
-    """Say in this transaction which added attributes its instances come with."""
+def declare(connection: Connection, attributes: Sequence[IndexAttribute]) -> bool:
+    """Say in this transaction which added attributes its instances come with; is it still so?"""
     known = ",".join(str(each.id) for each in attributes if not each.built_in)
-    if known:
-        connection.execute(
-            text("SELECT set_config('hounsfield.indexed', :known, true)"), {"known": known}
+    if not known:
+        return True
+    return bool(
+        connection.scalar(
+            text(
+                "SELECT set_config('hounsfield.indexed', :known, true) = "
+                "(SELECT string_agg(id::text, ',' ORDER BY id) FROM index_attribute "
+                "WHERE NOT built_in AND state <> 'removing')"
+            ),
+            {"known": known},
         )
+    )
 
 
 def insert_values_of_new(
