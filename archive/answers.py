@@ -12,7 +12,7 @@ import orjson
 
 from hounsfield.archive.metadata import members_of
 from hounsfield.db.reader import Rows
-from hounsfield.db.repositories.search import Level
+from hounsfield.db.repositories.conditions import Level
 
 Members = dict[bytes, bytes]
 """Members by their tags, each as it is written between its first quotation mark and last brace."""

@@ -16,11 +16,12 @@ from sqlalchemy.exc import DBAPIError
 
 from hounsfield.archive.errors import InvalidQuery, NotFound, Unavailable
 from hounsfield.archive.index_values import find_values
-from hounsfield.archive.matching import INDEXABLE, SEARCHABLE, name_of
+from hounsfield.archive.match_values import INDEXABLE
+from hounsfield.archive.matching import SEARCHABLE, name_of
 from hounsfield.db.engine import is_server_state
 from hounsfield.db.repositories import index_attributes as statements
+from hounsfield.db.repositories.conditions import Level
 from hounsfield.db.repositories.index_attributes import IndexAttribute
-from hounsfield.db.repositories.search import Level
 
 if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive

@@ -19,7 +19,7 @@ def still_known(
     """
     if remembered is not None and statements.declare(connection, remembered):
         return remembered
-    attributes = statements.read(connection)
+    attributes = statements.read_to_store(connection)
     statements.declare(connection, attributes)
     return attributes
 

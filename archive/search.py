@@ -13,11 +13,13 @@ from psycopg.errors import QueryCanceled
 
 from hounsfield.archive.answers import Members, included, write
 from hounsfield.archive.errors import TooLarge, Unavailable
-from hounsfield.archive.matching import LITERAL, SEARCHABLE, Options, combine, parse_match
+from hounsfield.archive.matching import LITERAL, SEARCHABLE, Options, parse_match
+from hounsfield.archive.moments import TIMEZONE, combine
 from hounsfield.db.reader import Rows
 from hounsfield.db.repositories import search as statements
+from hounsfield.db.repositories.conditions import Condition, Level, ValueCondition
 from hounsfield.db.repositories.index_attributes import IndexAttribute, find_indexed
-from hounsfield.db.repositories.search import Condition, Level, Scope, ValueCondition
+from hounsfield.db.repositories.search import Scope
 
 if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive
@@ -86,19 +88,21 @@ async def _conditions(
     archive: "Archive", query: Query
 ) -> tuple[list[Condition | ValueCondition], tuple[str, ...]]:
     """The judged query, and what its client has to be told."""
-    beyond = [match for match in query.matches if match.path not in IN_COLUMNS]
+    matches = [match for match in query.matches if match.path != TIMEZONE]
+    offset = next((match.value for match in query.matches if match.path == TIMEZONE), "")
+    beyond = [match for match in matches if match.path not in IN_COLUMNS]
     indexed: Sequence[IndexAttribute] = ()
     if beyond:
         paths = [".".join(match.path) for match in beyond]
         indexed = await find_indexed(archive.database.reader, paths)
     conditions = [
         condition
-        for match in query.matches
+        for match in matches
         if (condition := parse_match(query.level, match.path, match.value, query.options, indexed))
     ]
     names = {each.path for each in indexed if each.vr == "PN"}
     literal = query.options.fuzzy and any(".".join(match.path) in names for match in beyond)
-    return combine(conditions), (FUZZY_WARNING,) if literal else ()
+    return combine(conditions, offset), (FUZZY_WARNING,) if literal else ()
 
 
 async def _included(archive: "Archive", query: Query, rows: Rows) -> Sequence[Members]:

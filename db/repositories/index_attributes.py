@@ -76,6 +76,12 @@ def read(connection: Connection, which: str = "state <> 'removing'") -> list[Ind
     return [IndexAttribute(*row) for row in rows]
 
 
+def read_to_store(connection: Connection) -> list[IndexAttribute]:
+    """All of them; none is added or removed before this transaction has ended."""
+    connection.execute(text("LOCK TABLE instance IN ROW EXCLUSIVE MODE"))
+    return read(connection)
+
+
 def declare(connection: Connection, attributes: Sequence[IndexAttribute]) -> bool:
     """Say in this transaction which added attributes its instances come with; is it still so?"""
     known = ",".join(str(each.id) for each in attributes if not each.built_in)
@@ -157,6 +163,7 @@ def add(
     Waits for the stores that are under way: they may not know of it, and ``until`` has to be
     beyond them. The rest of the transaction holds all others up: it is short.
     """
+    _be_patient(connection)
     _hold_stores(connection)
     connection.execute(
         text(
@@ -182,8 +189,11 @@ def _one(connection: Connection, path: str, level: str) -> IndexAttribute:
 
 
 def remove(connection: Connection, attribute_id: int) -> bool:
-    """No search may name it from now on; its values go by and by. False where there is none."""
-    _hold_stores(connection)
+    """No search may name it from now on; its values go by and by. False where there is none.
+
+    A step that is under way is waited for first: stores are not held up meanwhile.
+    """
+    _be_patient(connection)
     found = connection.execute(
         text(
             "UPDATE index_attribute SET state = 'removing' "
@@ -191,13 +201,17 @@ def remove(connection: Connection, attribute_id: int) -> bool:
         ),
         {"id": attribute_id},
     ).one_or_none()
-    if not any(not each.built_in for each in read(connection)):
+    _hold_stores(connection)
+    if all(each.built_in for each in read(connection)):
         _switch(connection, on=False)
     return found is not None
 
 
-def _hold_stores(connection: Connection) -> None:
+def _be_patient(connection: Connection) -> None:
     connection.execute(text(f"SET LOCAL lock_timeout = '{PATIENCE}'"))
+
+
+def _hold_stores(connection: Connection) -> None:
     connection.execute(text("LOCK TABLE instance IN SHARE ROW EXCLUSIVE MODE"))
 
 
@@ -251,7 +265,7 @@ def end_step(connection: Connection, step: Step) -> None:
 
 
 def fail(connection: Connection, attribute_id: int, reason: str) -> None:
-    """Searches are told; adding it again starts anew."""
+    """Searches are told; what is removed and added again starts anew."""
     connection.execute(
         text("UPDATE index_attribute SET state = 'failed', reason = :reason WHERE id = :id"),
         {"id": attribute_id, "reason": reason},

@@ -63,6 +63,38 @@ def test_q4_a_date_and_a_time_range_are_one_range(archive: Archive) -> None:
     assert found(archive, StudyDate="20240705", StudyTime="1000-1800") == []
 
 
+def test_q4_a_search_in_a_time_zone_finds_what_happened_then(archive: Archive) -> None:
+    """Q4, time zones (0008,0201): 23:30 in New York is the next day in Berlin."""
+    for patient, date, time, offset in (
+        ("New York", "20240630", "193000", "-0400"),  # 23:30 UTC
+        ("Berlin", "20240701", "0130", "+0200"),  # 23:30 UTC
+        ("Kathmandu", "20240701", "051500.5", "+0545"),  # 23:30 UTC
+        ("here", "20240701", "013000", None),
+        ("no time", "20240701", "", "-0400"),
+    ):
+        store(
+            archive,
+            ct_slice(
+                PatientID=patient, StudyDate=date, StudyTime=time, TimezoneOffsetFromUTC=offset
+            ),
+        )
+
+    def at(offset: str, **keys: str) -> list[str]:
+        return found(archive, TimezoneOffsetFromUTC=offset, **keys)
+
+    moved = ["Berlin", "Kathmandu", "New York"]
+    assert at("+0200", StudyDate="20240701") == [*moved, "here", "no time"]
+    assert at("+0000", StudyDate="20240630") == moved
+    assert at("-0400", StudyDate="20240630-20240630", StudyTime="1900-2000") == moved
+    assert at("+0200", StudyDate="20240701-", StudyTime="0100-") == [*moved, "here", "no time"]
+    assert at("+0200", StudyDate="-20240701", StudyTime="-0100") == ["no time"]
+    for wrong in ({"StudyTime": "1000-1100"}, {}):
+        with pytest.raises(InvalidQuery):
+            at("+0200", **wrong)
+    with pytest.raises(InvalidQuery):
+        at("CEST", StudyDate="20240701")
+
+
 def test_q4_an_empty_value_is_found_by_two_quotation_marks(archive: Archive) -> None:
     """Q4 and Q5, Empty Value Matching (8.3.4.5)."""
     store(
