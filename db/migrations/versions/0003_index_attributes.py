@@ -13,7 +13,7 @@ LEVELS = ("study", "series", "instance")
 # functions call none of ours: an index is made under a search path that has only PostgreSQL's.
 NAME_KEYS = r"""
 CREATE FUNCTION name_keys(name text) RETURNS text[]
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE COST 1000 AS $$
     SELECT coalesce(array_agg(DISTINCT key), '{}') FROM (
         SELECT left(part, 64) AS word
         FROM regexp_split_to_table(
