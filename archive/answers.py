@@ -12,7 +12,7 @@ import orjson
 
 from hounsfield.archive.metadata import members_of
 from hounsfield.db.reader import Rows
-from hounsfield.db.repositories.search import Level
+from hounsfield.db.repositories.conditions import Level
 
 Members = dict[bytes, bytes]
 """Members by their tags, each as it is written between its first quotation mark and last brace."""
@@ -45,7 +45,10 @@ def included(kept: bytes, wanted: frozenset[str] | None) -> Members:
     members = _by_tag(members_of(kept))
     if wanted is None:
         return members
-    return {tag: members[tag] for tag in members.keys() & {name.encode() for name in wanted}}
+    names = {name.encode() for name in wanted}
+    # A private attribute says nothing without its creator: (gggg,00bb) of (gggg,bbee).
+    names |= {name[:4] + b"00" + name[4:6] for name in names if int(name[3:4], 16) % 2}
+    return {tag: members[tag] for tag in members.keys() & names}
 
 
 def _study(

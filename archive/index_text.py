@@ -40,14 +40,20 @@ def index_attributes(members: Members) -> dict[str, str]:
 def _index_text(values: list[object]) -> str:
     if not values:
         return ""
-    text = "\\".join(map(_plain, values)) if len(values) > 1 else _plain(values[0])
-    text = (text if text.isprintable() else text.translate(_CONTROL)).strip()
+    text = "\\".join(map(plain, values)) if len(values) > 1 else plain(values[0])
+    text = without_controls(text)
     if len(text) <= _LARGEST_INDEXED_BYTES // 4:
         return text
     return text.encode()[:_LARGEST_INDEXED_BYTES].decode(errors="ignore")
 
 
-def _plain(value: object) -> str:
+def without_controls(text: str) -> str:
+    """What a search can ask for: nothing that cannot be seen, and no padding."""
+    return (text if text.isprintable() else text.translate(_CONTROL)).strip()
+
+
+def plain(value: object) -> str:
+    """A value of DICOM JSON as text; a person's name with its groups."""
     if isinstance(value, dict):
         names = [value.get(n, "") for n in ("Alphabetic", "Ideographic", "Phonetic")]
         return "=".join(names).rstrip("=")

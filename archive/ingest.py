@@ -22,6 +22,7 @@ from hounsfield.archive.errors import (
 )
 from hounsfield.archive.file_meta import encode_file_meta
 from hounsfield.archive.header import Header, read_header
+from hounsfield.archive.indexing import still_known
 from hounsfield.archive.objects.memory import GatheredBytes
 from hounsfield.archive.objects.port import Bytes, ObjectReader, ObjectWriter
 from hounsfield.archive.placement import place
@@ -241,7 +242,8 @@ def _publish(
     connection: Connection, items: list[Prepared], guard: Callable[[Connection], None]
 ) -> None:
     guard(connection)
-    stored = place(connection, [item.row for item in items], {}, {})
+    attributes = still_known(connection, None)
+    stored = place(connection, [item.row for item in items], {}, {}, attributes)
     taken = [item for item in items if item.writer.key not in stored]
     if taken:
         raise DataSetMismatch(f"{taken[0].header.sop_instance_uid} is stored already")

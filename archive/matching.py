@@ -1,15 +1,25 @@
 """Matching keys (PS3.4 C.2.2.2): from what a client wrote to a condition on the index."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from pydicom.datadict import keyword_for_tag
 
 from hounsfield.archive.errors import InvalidQuery
-from hounsfield.db.repositories.search import Condition, Level
+from hounsfield.archive.match_values import PARSERS
+from hounsfield.db.repositories.conditions import (
+    EMPTY,
+    Condition,
+    Level,
+    Test,
+    ValueCondition,
+)
+from hounsfield.db.repositories.index_attributes import IndexAttribute
 
 ORDER = (Level.STUDY, Level.SERIES, Level.INSTANCE)
-LAST_OF_TIME = "235959.999999"
+EMPTY_VALUE = '""'
+MOST_WORDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,102 +58,85 @@ SEARCHABLE: dict[str, Searchable] = {
 }
 
 
-def parse_match(level: Level, path: tuple[str, ...], value: str) -> Condition | None:
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Ways of matching that a client asks for (PS3.18 8.3.4.2, 8.3.4.5, 8.3.4.6)."""
+
+    fuzzy: bool = False
+    empty_values: bool = False
+    multiple_values: bool = False
+
+
+LITERAL = Options()
+
+
+def name_of(path: tuple[str, ...]) -> str:
+    """A path in keywords, where its tags have some."""
+    return ".".join(keyword_for_tag(tag) or tag for tag in path)
+
+
+def parse_match(
+    level: Level,
+    path: tuple[str, ...],
+    value: str,
+    options: Options,
+    indexed: Sequence[IndexAttribute],
+) -> Condition | ValueCondition | None:
     """A condition; None for universal matching (an empty value, or an asterisk alone)."""
-    name = ".".join(keyword_for_tag(tag) or tag for tag in path)
-    found = SEARCHABLE.get(path[0]) if len(path) == 1 else None
-    if found is None:
-        raise InvalidQuery(f"{name} is not indexed: it cannot be searched for")
-    if ORDER.index(found.entity) > ORDER.index(level):
-        raise InvalidQuery(f"{name} is not an attribute of the {level.value} level")
-    if value.strip("*") == "":
+    name = name_of(path)
+    if len(path) == 1 and (found := SEARCHABLE.get(path[0])) is not None:
+        _check_level(name, found.entity, level)
+        tests = parse_tests(name, found.vr, value, options)
+        return Condition(found.entity, found.column, tests) if tests else None
+    attribute = _administered(name, path, level, indexed)
+    tests = parse_tests(name, attribute.vr, value, replace(options, fuzzy=False))
+    if not tests:
         return None
-    operator, values = _PARSERS[found.vr](name, value)
-    return Condition(found.entity, found.column, operator, values)  # type: ignore[arg-type]
+    if attribute.state != "ready":
+        raise InvalidQuery(f"{name} cannot be searched for yet: {attribute.progress}")
+    return ValueCondition(Level(attribute.level), attribute.id, path, tests)
 
 
-def _uids(name: str, value: str) -> tuple[str, tuple[str, ...]]:
-    """List of UID matching (C.2.2.2.2); PS3.18 8.3.4.1 separates by comma, DIMSE by backslash."""
-    uids = tuple(uid.strip(" \0") for uid in re.split(r"[,\\]", value))
-    if not all(re.fullmatch(r"[0-9.]{1,64}", uid) for uid in uids):
-        raise InvalidQuery(f"{name}: {value!r} is not a list of UIDs")
-    return "in", uids
+def _administered(
+    name: str, path: tuple[str, ...], level: Level, indexed: Sequence[IndexAttribute]
+) -> IndexAttribute:
+    """The one of these attributes that is nearest to the level of the search."""
+    found = [each for each in indexed if each.path == ".".join(path)]
+    if not found:
+        raise InvalidQuery(f"{name} is not indexed: it cannot be searched for")
+    found.sort(key=lambda each: ORDER.index(Level(each.level)))
+    fitting = [each for each in found if ORDER.index(Level(each.level)) <= ORDER.index(level)]
+    if not fitting:
+        _check_level(name, Level(found[0].level), level)
+    return fitting[-1]
 
 
-def _codes(name: str, value: str) -> tuple[str, tuple[str, ...]]:
-    values = tuple(part.strip(" ") for part in re.split(r"[,\\]", value))
-    if any("*" in part or "?" in part for part in values):
-        return "like", tuple(_pattern(part) for part in values)
-    return "in", values
+def _check_level(name: str, entity: Level, level: Level) -> None:
+    if ORDER.index(entity) > ORDER.index(level):
+        raise InvalidQuery(f"{name} is not an attribute of the {level.value} level")
 
 
-def _modalities(name: str, value: str) -> tuple[str, tuple[str, ...]]:
-    """Modalities in Study: any of the values (C.3.4)."""
-    operator, values = _codes(name, value)
-    if operator == "like":
-        raise InvalidQuery(f"{name} takes modalities without wildcards")
-    return "modalities", values
+def parse_tests(name: str, vr: str, value: str, options: Options) -> tuple[Test, ...]:
+    """The tests of one key, any of which has to be true; none for universal matching."""
+    if value.strip("*") == "":
+        return ()
+    multiple = options.multiple_values and vr != "UI"
+    tests: list[Test] = []
+    for part in value.split("\\") if multiple else [value]:
+        if options.empty_values and part == EMPTY_VALUE:
+            tests.append(EMPTY)
+        elif not part:
+            raise InvalidQuery(f"{name}: there is an empty value among several")
+        elif part.strip("*") == "":
+            return ()
+        else:
+            tests.append(Test(*PARSERS[vr](name, part)))
+            if options.fuzzy and vr == "PN" and (words := _words(part)):
+                tests.append(Test("similar", words))
+    return tuple(tests)
 
 
-def _text(name: str, value: str) -> tuple[str, tuple[str, ...]]:
-    """Single value or wildcard matching (C.2.2.2.1, C.2.2.2.4)."""
-    if "*" in value or "?" in value:
-        return "like", (_pattern(value.strip(" ")),)
-    return "in", (value.strip(" "),)
-
-
-def _person_name(name: str, value: str) -> tuple[str, tuple[str, ...]]:
-    """As text, but without regard to case (C.2.2.2.1); empty components do not count."""
-    folded = value.strip(" ").casefold()
-    if "*" in folded or "?" in folded:
-        return "like", (_pattern(folded),)
-    bare = _escape(folded.rstrip("^"))
-    return "like", (bare, f"{bare}^", f"{bare}=%", f"{bare}^=%")
-
-
-def _integer(name: str, value: str) -> tuple[str, tuple[str, ...]]:
-    if not re.fullmatch(r" *[+-]?\d{1,12} *", value):
-        raise InvalidQuery(f"{name}: {value!r} is not an integer")
-    return "in", (str(int(value)),)
-
-
-def _date(name: str, value: str) -> tuple[str, tuple[str, ...]]:
-    """Range matching with open ends (C.2.2.2.5.1)."""
-    found = re.fullmatch(r" *(\d{8})? *(-)? *(\d{8})? *", value)
-    if found is None or not (found[1] or found[3]):
-        raise InvalidQuery(f"{name}: {value!r} is not a date (YYYYMMDD) or a range of dates")
-    if found[2] is None:
-        return "in", (found[1],)
-    return "range", (found[1] or "", found[3] or "")
-
-
-def _time(name: str, value: str) -> tuple[str, tuple[str, ...]]:
-    """Range matching; a bound that names no seconds means the whole minute (C.2.2.2.5.2)."""
-    part = r"(\d{2}(?:\d{2}(?:\d{2}(?:\.\d{1,6})?)?)?)?"
-    found = re.fullmatch(rf" *{part} *(-)? *{part} *", value)
-    if found is None or not (found[1] or found[3]):
-        raise InvalidQuery(f"{name}: {value!r} is not a time (HHMMSS) or a range of times")
-    lower, upper = (found[1] or "", found[3] or "") if found[2] else (found[1], found[1])
-    return "range", (lower, upper + LAST_OF_TIME[len(upper) :] if upper else "")
-
-
-def _escape(value: str) -> str:
-    return re.sub(r"([\\%_])", r"\\\1", value)
-
-
-def _pattern(value: str) -> str:
-    """An asterisk stands for any run of characters, a question mark for one."""
-    return _escape(value).replace("*", "%").replace("?", "_")
-
-
-_PARSERS = {
-    "CS": _codes,
-    "DA": _date,
-    "IS": _integer,
-    "LO": _text,
-    "MODALITIES": _modalities,
-    "PN": _person_name,
-    "SH": _text,
-    "TM": _time,
-    "UI": _uids,
-}
+def _words(value: str) -> tuple[str, ...]:
+    """The words of a name as the index has them; wildcards say nothing to fuzzy matching."""
+    parts = re.split(r"[\s^=,.'\\*?-]+", value.casefold())
+    return tuple(dict.fromkeys(part for part in parts if part))[:MOST_WORDS]

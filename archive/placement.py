@@ -2,7 +2,8 @@
 
 Keys of studies and series that were seen are remembered, so that the usual batch is one
 statement. A remembered row that has been deleted meanwhile shows as a broken foreign key: the
-memory is dropped and the batch goes through once more, and makes the study anew.
+memory is dropped and the batch goes through once more, and makes the study anew. So it is where
+an administrator has changed the index attributes meanwhile, which are remembered too.
 """
 
 from collections.abc import Sequence
@@ -11,10 +12,12 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from hounsfield.archive.errors import OutOfResources
+from hounsfield.archive.indexing import index_instances, index_parents, still_known
 from hounsfield.archive.prepared import Prepared
 from hounsfield.db.engine import Database
 from hounsfield.db.repositories import instances
 from hounsfield.db.repositories.deletions import discarded
+from hounsfield.db.repositories.index_attributes import IndexAttribute
 from hounsfield.db.repositories.instances import NewInstance, StudyKey
 
 REMEMBERED = 20_000
@@ -43,6 +46,7 @@ class Placement:
         self._database = database
         self._studies: dict[str, StudyKey] = {}
         self._series: dict[tuple[int, str], int] = {}
+        self._attributes: list[IndexAttribute] | None = None
 
     def store(self, items: Sequence[Prepared], *, again: bool = False) -> set[str]:
         """Insert in one transaction; object keys of the instances whose UID was free.
@@ -66,26 +70,35 @@ class Placement:
 
     def _insert(self, rows: list[NewInstance], again: bool) -> set[str]:
         studies, series = dict(self._studies), dict(self._series)
+        attributes = self._attributes
 
         def work(connection: Connection) -> set[str]:
-            stored = place(connection, rows, studies, series)
+            nonlocal attributes
+            attributes = still_known(connection, attributes)
+            stored = place(connection, rows, studies, series, attributes)
             if again and (deleted := discarded(connection, stored)):
                 raise DeletedMeanwhile(deleted)
             return stored
 
-        usual = not again and _is_usual(rows, studies, series)
+        usual = not (again or _are_added(attributes)) and _is_usual(rows, studies, series)
         stored = self._database.run(work, one_statement=usual)
+        self._attributes = attributes
         self._remember(studies, series)
         return stored
 
     def _remember(self, studies: dict[str, StudyKey], series: dict[tuple[int, str], int]) -> None:
         if len(studies) > REMEMBERED or len(series) > REMEMBERED:
-            self._forget()
+            self._studies, self._series = {}, {}
         else:
             self._studies, self._series = studies, series
 
     def _forget(self) -> None:
-        self._studies, self._series = {}, {}
+        self._studies, self._series, self._attributes = {}, {}, None
+
+
+def _are_added(attributes: list[IndexAttribute] | None) -> bool:
+    """True where an administrator has added attributes, or nobody has looked yet."""
+    return attributes is None or not all(each.built_in for each in attributes)
 
 
 def _is_usual(
@@ -111,6 +124,7 @@ def place(
     rows: list[NewInstance],
     studies: dict[str, StudyKey],
     series: dict[tuple[int, str], int],
+    attributes: Sequence[IndexAttribute],
 ) -> set[str]:
     """Insert rows inside the caller's transaction, filling in the known studies and series."""
     missing = [row for row in rows if row.study_uid not in studies]
@@ -128,7 +142,11 @@ def place(
     for row in rows:
         row.columns["series_pk"] = series[studies[row.study_uid].pk, row.series_uid]
     _flag_conflicts(connection, rows, studies)
-    return instances.insert_instances(connection, rows)
+    index_parents(connection, "study", attributes, missing)
+    index_parents(connection, "series", attributes, new)
+    stored = instances.insert_instances(connection, rows)
+    index_instances(connection, attributes, rows, stored)
+    return stored
 
 
 def _flag_conflicts(

@@ -12,19 +12,23 @@ import psycopg
 from psycopg.errors import QueryCanceled
 
 from hounsfield.archive.answers import Members, included, write
-from hounsfield.archive.errors import Unavailable
-from hounsfield.archive.matching import parse_match
+from hounsfield.archive.errors import TooLarge, Unavailable
+from hounsfield.archive.matching import LITERAL, SEARCHABLE, Options, parse_match
+from hounsfield.archive.moments import TIMEZONE, combine
 from hounsfield.db.reader import Rows
 from hounsfield.db.repositories import search as statements
-from hounsfield.db.repositories.search import Level, Scope
+from hounsfield.db.repositories.conditions import Condition, Level, ValueCondition
+from hounsfield.db.repositories.index_attributes import IndexAttribute, find_indexed
+from hounsfield.db.repositories.search import Scope
 
 if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive
 
-__all__ = ["Level", "Match", "Query", "SearchResult", "search"]
+__all__ = ["Level", "Match", "Options", "Query", "SearchResult", "search"]
 
 DEFAULT_LIMIT = 1000
 MAX_LIMIT = 10_000
+IN_COLUMNS = frozenset((tag,) for tag in SEARCHABLE)
 FUZZY_WARNING = (
     "The fuzzymatching parameter is not supported. Only literal matching has been performed."
 )
@@ -50,7 +54,7 @@ class Query:
     include_all: bool = False
     limit: int | None = None
     offset: int = 0
-    fuzzy: bool = False
+    options: Options = LITERAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,25 +67,42 @@ class SearchResult:
 
 
 async def search(archive: "Archive", query: Query) -> SearchResult:
-    """Answer a query. Raises InvalidQuery, or Unavailable while the database is away."""
-    conditions = [
-        condition
-        for match in query.matches
-        if (condition := parse_match(query.level, match.path, match.value)) is not None
-    ]
+    """Answer a query. Raises InvalidQuery, TooLarge, or Unavailable while the database is away."""
     scope = Scope(query.study_instance_uid, query.series_instance_uid)
     limit = min(DEFAULT_LIMIT if query.limit is None else query.limit, MAX_LIMIT)
     try:
+        conditions, warnings = await _conditions(archive, query)
         rows, remaining = await statements.search(
             archive.database.reader, query.level, scope, conditions, limit, query.offset
         )
         extras = await _included(archive, query, rows)
     except QueryCanceled as error:
-        raise Unavailable("the search takes too long: ask for less") from error
+        raise TooLarge("the search takes too long: ask for less") from error
     except psycopg.Error as error:
         raise Unavailable("the database does not answer") from error
     items = write(query.level, rows, extras)
-    return SearchResult(items, remaining, (FUZZY_WARNING,) if query.fuzzy else ())
+    return SearchResult(items, remaining, warnings)
+
+
+async def _conditions(
+    archive: "Archive", query: Query
+) -> tuple[list[Condition | ValueCondition], tuple[str, ...]]:
+    """The judged query, and what its client has to be told."""
+    matches = [match for match in query.matches if match.path != TIMEZONE]
+    offset = next((match.value for match in query.matches if match.path == TIMEZONE), "")
+    beyond = [match for match in matches if match.path not in IN_COLUMNS]
+    indexed: Sequence[IndexAttribute] = ()
+    if beyond:
+        paths = [".".join(match.path) for match in beyond]
+        indexed = await find_indexed(archive.database.reader, paths)
+    conditions = [
+        condition
+        for match in matches
+        if (condition := parse_match(query.level, match.path, match.value, query.options, indexed))
+    ]
+    names = {each.path for each in indexed if each.vr == "PN"}
+    literal = query.options.fuzzy and any(".".join(match.path) in names for match in beyond)
+    return combine(conditions, offset), (FUZZY_WARNING,) if literal else ()
 
 
 async def _included(archive: "Archive", query: Query, rows: Rows) -> Sequence[Members]:

@@ -88,7 +88,7 @@ class DatabaseSettings(_Section):
     )
     pool_size: int = Field(8, ge=1)
     read_timeout_seconds: Seconds = Field(
-        30, description="what keeps the database busy for longer is given up (503)"
+        30, description="what keeps the database busy for longer is given up (a search: 413)"
     )
     system_user: str | None = Field(
         None, description="who runs the embedded server when we are started as root"

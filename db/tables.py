@@ -9,11 +9,13 @@ import uuid
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     DateTime,
     ForeignKey,
     Identity,
     Index,
+    Integer,
     LargeBinary,
     SmallInteger,
     Text,
@@ -27,6 +29,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 TRIGRAMS_OF = ("patient_name_folded", "patient_id", "accession_number", "study_description")
 """Columns of a study in which letters in the middle of a value are found by an index."""
 
+NAMES = ("patient_name_folded", "referring_physician_name_folded")
+"""Columns of a study in which names that are alike are found by an index."""
+
 
 class Base(DeclarativeBase):
     """Declarative base: annotations to column types."""
@@ -39,6 +44,7 @@ class Base(DeclarativeBase):
         dt.datetime: DateTime(timezone=True),
         dict[str, Any]: JSONB,
         list[Any]: JSONB,
+        list[int]: ARRAY(Integer),
     }
 
 
@@ -85,6 +91,11 @@ class Study(Base):
         Index(
             "study_trigrams",
             *(text(f"trigrams({column})") for column in TRIGRAMS_OF),
+            postgresql_using="gin",
+        ),
+        Index(
+            "study_name_keys",
+            *(text(f"name_keys({column})") for column in NAMES),
             postgresql_using="gin",
         ),
     )
@@ -283,3 +294,76 @@ class Job(Base):
     ended_at: Mapped[dt.datetime | None]
 
     __table_args__ = (Index("job_newest", text("created_at DESC")),)
+
+
+class IndexAttribute(Base):
+    """An attribute beyond the columns that searches may name, and how far it is indexed."""
+
+    __tablename__ = "index_attribute"
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    path: Mapped[str] = mapped_column(comment="tags, a dot between them")
+    vr: Mapped[str]
+    level: Mapped[str] = mapped_column(comment="study, series or instance")
+    private_creator: Mapped[str]
+    state: Mapped[str] = mapped_column(comment="indexing, ready, failed or removing")
+    reason: Mapped[str | None]
+    built_in: Mapped[bool] = mapped_column(comment="required by the standard, not added")
+    done: Mapped[int]
+    total: Mapped[int | None]
+    next: Mapped[int] = mapped_column(comment="key after which to go on")
+    until: Mapped[int] = mapped_column(
+        comment="largest key that was stored when it was added; later ones come with values"
+    )
+    created_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        Index(
+            "index_attribute_once",
+            "path",
+            "level",
+            unique=True,
+            postgresql_where=text("state <> 'removing'"),
+        ),
+    )
+
+
+class _Values:
+    """Values of indexed attributes, in rows: as many as the attribute has."""
+
+    attribute_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    item: Mapped[list[int]] = mapped_column(primary_key=True, comment="which of each sequence")
+    value: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
+
+
+class StudyValue(_Values, Base):
+    """Of studies."""
+
+    __tablename__ = "study_value"
+
+    owner_pk: Mapped[int] = mapped_column(
+        ForeignKey("study.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    __table_args__ = (Index("study_value_of_attribute", "attribute_id", "value", "owner_pk"),)
+
+
+class SeriesValue(_Values, Base):
+    """Of series."""
+
+    __tablename__ = "series_value"
+
+    owner_pk: Mapped[int] = mapped_column(
+        ForeignKey("series.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    __table_args__ = (Index("series_value_of_attribute", "attribute_id", "value", "owner_pk"),)
+
+
+class InstanceValue(_Values, Base):
+    """Of instances."""
+
+    __tablename__ = "instance_value"
+
+    owner_pk: Mapped[int] = mapped_column(
+        ForeignKey("instance.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    __table_args__ = (Index("instance_value_of_attribute", "attribute_id", "value", "owner_pk"),)

@@ -8,7 +8,7 @@ from hounsfield.archive.search import Level, SearchResult, search
 from hounsfield.dicomweb.answers import PRIVATE, Answer, AnyAnswer, etag_of
 from hounsfield.dicomweb.json_bodies import json_answer
 from hounsfield.dicomweb.media_types import DICOM_XML
-from hounsfield.dicomweb.queries import ignored_parameters, parse_query
+from hounsfield.dicomweb.queries import parse_query
 from hounsfield.dicomweb.resource import DicomWebRequest
 from hounsfield.dicomweb.text_bodies import choose_text, xml_answer
 
@@ -36,14 +36,13 @@ class Search:
 
     async def _search(self, level: Level, request: DicomWebRequest) -> AnyAnswer:
         media_type = choose_text(request)
-        query_string = request.scope["query_string"]
         study, series = (
             request.uid(name) if name in request.path_params else None
             for name in ("study", "series")
         )
-        query = parse_query(level, query_string, study, series)
+        query = parse_query(level, request.scope["query_string"], study, series)
         result = await search(self._archive, query)
-        headers = _warnings(request.service, result, ignored_parameters(query_string))
+        headers = _warnings(request.service, result)
         if not result.items and not result.remaining:
             return Answer((), [*PRIVATE, *headers], HTTPStatus.NO_CONTENT)
         if media_type == DICOM_XML:
@@ -57,15 +56,9 @@ async def _each(items: Iterable[bytes]) -> AsyncIterator[bytes]:
         yield item
 
 
-def _warnings(service: str, result: SearchResult, ignored: list[str]) -> list[tuple[bytes, bytes]]:
+def _warnings(service: str, result: SearchResult) -> list[tuple[bytes, bytes]]:
     """The Warning headers, in the words of the standard (8.3.4.2, 8.3.4.4.1)."""
-    texts = [
-        *result.warnings,
-        *(
-            f"The {name} parameter is not supported. Only literal matching has been performed."
-            for name in ignored
-        ),
-    ]
+    texts = [*result.warnings]
     if result.remaining > 0:
         texts.append(f"There are {result.remaining} additional results that can be requested")
     return [(b"warning", f"299 {service}: {text}".encode()) for text in texts]

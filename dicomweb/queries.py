@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from pydicom.datadict import tag_for_keyword
 
 from hounsfield.archive.errors import InvalidQuery
-from hounsfield.archive.search import Level, Match, Query
+from hounsfield.archive.search import Level, Match, Options, Query
 
 MAX_FIELDS = 500
 MAX_PATH = 8
@@ -21,9 +21,9 @@ CONTROL = re.compile(r"[\x00-\x1a\x1c-\x1f\x7f]")
 REPEATABLE = frozenset({"includefield"})
 ELSEWHERE = frozenset({"accept", "charset"})
 """Parameters that mirror headers (8.3.3)."""
-NOT_SUPPORTED = ("emptyvaluematching", "multiplevaluematching")
-"""Ways of matching that are answered literally, with a warning (8.3.4.5, 8.3.4.6)."""
-PARAMETERS = REPEATABLE | ELSEWHERE | {"limit", "offset", "fuzzymatching", *NOT_SUPPORTED}
+OPTIONS = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
+"""Ways of matching (8.3.4.2, 8.3.4.5, 8.3.4.6)."""
+PARAMETERS = REPEATABLE | ELSEWHERE | {"limit", "offset", *OPTIONS}
 
 
 def parse_query(
@@ -42,7 +42,7 @@ def parse_query(
         include_all=include_all,
         limit=_unsigned("limit", paging["limit"]) if "limit" in paging else None,
         offset=_unsigned("offset", paging.get("offset", "0")),
-        fuzzy=_flag("fuzzymatching", fields),
+        options=Options(*(_flag(name, fields) for name in OPTIONS)),
     )
 
 
@@ -52,13 +52,6 @@ def parse_path(name: str) -> tuple[str, ...]:
     if len(parts) > MAX_PATH:
         raise InvalidQuery(f"{name[:80]!r} goes through too many sequences")
     return tuple(_tag(part) for part in parts)
-
-
-def ignored_parameters(query_string: bytes) -> list[str]:
-    """Those asked for that have no effect here."""
-    if b"matching" not in query_string and b"%" not in query_string:
-        return []
-    return [name for name in NOT_SUPPORTED if _flag(name, _fields(query_string))]
 
 
 def _fields(query_string: bytes) -> list[tuple[str, str]]:

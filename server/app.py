@@ -14,9 +14,10 @@ from starlette.websockets import WebSocketClose
 
 from hounsfield.archive.archive import Archive
 from hounsfield.archive.events import Sequencer
+from hounsfield.archive.index_attributes import Indexer
 from hounsfield.archive.sweep import Sweeper
 from hounsfield.dicomweb.router import create_router
-from hounsfield.server.api import events, jobs, reports, status, studies
+from hounsfield.server.api import events, index_attributes, jobs, reports, status, studies
 from hounsfield.server.failures import handle_failures
 from hounsfield.server.feed import LiveFeed
 from hounsfield.server.guard import Guard
@@ -85,7 +86,7 @@ def create_app(archive: Archive, viewer: Path | None = None) -> Application:
     app.dicomweb = create_router(archive)
     app.include_router(app.dicomweb, prefix=DICOM_WEB)
     api = APIRouter(prefix="/api")
-    for part in (studies, jobs, reports, events, status):
+    for part in (studies, jobs, reports, events, index_attributes, status):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(create_live(feed))
@@ -127,8 +128,8 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        """Number events and sweep where nobody else does, and follow the feed."""
-        background = (Sequencer(archive), Sweeper(archive))
+        """Number events, sweep and index where nobody else does, and follow the feed."""
+        background = (Sequencer(archive), Sweeper(archive), Indexer(archive))
         for thread in background:
             thread.start()
         following = asyncio.create_task(feed.follow())

@@ -21,6 +21,8 @@ app = typer.Typer(
 )
 database = typer.Typer(name="db", help="The index database.", no_args_is_help=True)
 app.add_typer(database)
+index = typer.Typer(name="index", help="Attributes to search for.", no_args_is_help=True)
+app.add_typer(index)
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Overrides HOUNSFIELD_DATA_DIR.")]
 
@@ -118,6 +120,40 @@ def database_upgrade_schema(data_dir: DataDir = None) -> None:
     await_database(url)
     schema.upgrade(url)
     typer.echo(f"Schema {schema.revision(url)}")
+
+
+@index.command("add")
+def index_add(
+    attribute: Annotated[str, typer.Argument(help="Keyword or tag, or a path of them with dots.")],
+    level: Annotated[str, typer.Option(help="study, series or instance.")] = "instance",
+    vr: Annotated[str | None, typer.Option(help="Of a private attribute.")] = None,
+    creator: Annotated[str, typer.Option(help="Of a private attribute.")] = "",
+    data_dir: DataDir = None,
+) -> None:
+    """Index an attribute; a running server indexes what is stored."""
+    from hounsfield.server.index_command import add  # noqa: PLC0415
+
+    add(_settings(data_dir), typer.echo, attribute, level, vr, creator)
+
+
+@index.command("list")
+def index_list(data_dir: DataDir = None) -> None:
+    """Say which attributes are indexed, and how far."""
+    from hounsfield.server.index_command import show  # noqa: PLC0415
+
+    show(_settings(data_dir), typer.echo)
+
+
+@index.command("remove")
+def index_remove(
+    attribute: Annotated[str, typer.Argument(help="As it was added.")],
+    level: Annotated[str, typer.Option(help="study, series or instance.")] = "instance",
+    data_dir: DataDir = None,
+) -> None:
+    """Take an attribute out of the index."""
+    from hounsfield.server.index_command import remove  # noqa: PLC0415
+
+    remove(_settings(data_dir), typer.echo, attribute, level)
 
 
 def main() -> None:

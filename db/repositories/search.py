@@ -1,30 +1,21 @@
 """The search statements: one page of one level, with the counts that are computed, not kept.
 
-Text is joined from pieces that stand here; what a client sent travels as parameters alone, so the
-text of a search depends on its shape only and PostgreSQL prepares it once. A new way of matching
-is a function in ``_CLAUSES``.
+Text is joined from pieces that stand here and in ``conditions``; what a client sent travels as
+parameters alone, so the text of a search depends on its shape only and PostgreSQL prepares it once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
-from typing import Literal
 
 from hounsfield.db.reader import Reader, Rows
+from hounsfield.db.repositories.conditions import (
+    Clause,
+    Condition,
+    Level,
+    ValueCondition,
+    clauses_of,
+)
 from hounsfield.db.repositories.retrieve import SERIES_OF_STUDY, STUDY
-from hounsfield.db.repositories.trigrams import trigrams_of
-from hounsfield.db.tables import TRIGRAMS_OF, Base
-
-Value = str | int | list[str]
-Operator = Literal["in", "like", "range", "modalities"]
-
-
-class Level(Enum):
-    """What one item of the answer is."""
-
-    STUDY = "study"
-    SERIES = "series"
-    INSTANCE = "instance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,34 +26,11 @@ class Scope:
     series_instance_uid: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One matching key, ready for the index.
-
-    ``range`` takes two bounds, either of them empty for an open end; ``like`` takes patterns
-    of LIKE; ``modalities`` is true for a study that has any series of any of the values.
-    """
-
-    entity: Level
-    column: str
-    operator: Operator
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Clause:
-    """A condition as SQL on one table, with a value for each ``%s``."""
-
-    table: Level
-    text: str
-    values: tuple[Value, ...]
-
-
 async def search(
     reader: Reader,
     level: Level,
     scope: Scope,
-    conditions: Sequence[Condition],
+    conditions: Sequence[Condition | ValueCondition],
     limit: int,
     offset: int,
 ) -> tuple[Rows, int]:
@@ -70,7 +38,7 @@ async def search(
 
     Rows have the columns that the page of their level says (below).
     """
-    clauses = [*_scope(level, scope), *(_CLAUSES[each.operator](each) for each in conditions)]
+    clauses = [*_scope(level, scope), *clauses_of(conditions)]
     pieces = {
         "parents": _parents(level, {clause.table for clause in clauses}),
         "where": " AND ".join(clause.text for clause in clauses) or "true",
@@ -112,61 +80,6 @@ def _parents(level: Level, tables: set[Level]) -> str:
         joins.append(f"JOIN study ON study.id = {level.value}.study_pk")
     return " ".join(joins)
 
-
-def _column(condition: Condition) -> str:
-    """The column's name in SQL. It has to be one of its table's."""
-    table = condition.entity.value
-    return f"{table}.{Base.metadata.tables[table].columns[condition.column].name}"
-
-
-def _in(condition: Condition) -> Clause:
-    if len(condition.values) == 1:
-        return Clause(condition.entity, f"{_column(condition)} = %s", condition.values)
-    return Clause(condition.entity, f"{_column(condition)} = ANY(%s)", (list(condition.values),))
-
-
-def _like(condition: Condition) -> Clause:
-    """Any of the patterns; trigrams find the rows where a pattern does not start with letters."""
-    column = _column(condition)
-    texts, values = [], list[Value]()
-    for pattern in condition.values:
-        trigrams = trigrams_of(pattern) if pattern[:1] in "%_" and column in _WITH_TRIGRAMS else []
-        if trigrams:
-            texts.append(f"trigrams({column}) @> %s AND {column} LIKE %s")
-            values += [trigrams, pattern]
-        else:
-            texts.append(f"{column} LIKE %s")
-            values.append(pattern)
-    return Clause(condition.entity, f"({' OR '.join(texts)})", tuple(values))
-
-
-def _range(condition: Condition) -> Clause:
-    column = _column(condition)
-    lower, upper = condition.values
-    if lower and upper:
-        return Clause(condition.entity, f"{column} BETWEEN %s AND %s", (lower, upper))
-    if lower:
-        return Clause(condition.entity, f"{column} >= %s", (lower,))
-    return Clause(condition.entity, f"({column} > '' AND {column} <= %s)", (upper,))
-
-
-def _modalities(condition: Condition) -> Clause:
-    return Clause(
-        Level.STUDY,
-        "EXISTS (SELECT FROM series AS member WHERE member.study_pk = study.id "
-        "AND member.modality = ANY(%s))",
-        (list(condition.values),),
-    )
-
-
-_CLAUSES: dict[Operator, Callable[[Condition], Clause]] = {
-    "in": _in,
-    "like": _like,
-    "range": _range,
-    "modalities": _modalities,
-}
-
-_WITH_TRIGRAMS = frozenset(f"study.{column}" for column in TRIGRAMS_OF)
 
 _STUDY_PAGE = """
 WITH page AS MATERIALIZED (

@@ -3,7 +3,7 @@
 import datetime as dt
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 Label = Literal["queued", "running", "complete", "failed", "skipped", "canceled"]
 State = Literal["SCHEDULED", "IN PROGRESS", "COMPLETED", "CANCELED"]
@@ -230,3 +230,34 @@ class Report(BaseModel):
     device: str
     measurements: list[ReportMeasurement]
     lines: list[ReportLine]
+
+
+class IndexAttribute(BaseModel):
+    """An attribute that searches may name, and how far what is stored is indexed."""
+
+    id: int
+    path: str
+    name: str
+    vr: str
+    level: Literal["study", "series", "instance"]
+    private_creator: str
+    state: Literal["indexing", "ready", "failed"]
+    reason: str | None
+    done: int
+    total: int | None
+    required: bool
+
+
+class IndexAttributes(BaseModel):
+    """All of them, oldest first."""
+
+    items: list[IndexAttribute]
+
+
+class IndexAttributeRequest(BaseModel):
+    """An attribute to be indexed: a keyword, a tag, or a path of them with dots between."""
+
+    path: str = Field(max_length=400)
+    level: Literal["study", "series", "instance"]
+    vr: str | None = Field(None, max_length=2)
+    private_creator: str = Field("", max_length=64)

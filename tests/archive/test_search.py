@@ -77,6 +77,7 @@ def patients(archive: Archive) -> Archive:
 def test_a_matching_key_finds_its_studies(
     patients: Archive, tag: str, value: str, expected: list[str]
 ) -> None:
+    """Q3 and Q4: single value, universal, wildcard, range with open ends, any of a list."""
     assert names(patients, tag, value) == expected
 
 

@@ -17,6 +17,7 @@ def parse(text: str) -> list[Match]:
 
 @pytest.mark.parametrize("name", ["PatientID", "00100020"])
 def test_an_attribute_is_named_by_keyword_or_by_tag(name: str) -> None:
+    """Q2 (8.3.4.1), with the three tests that follow."""
     assert parse(f"{name}=P-1") == [Match(("00100020",), "P-1")]
 
 
