@@ -136,6 +136,10 @@ def place(
         row.columns["study_pk"] = studies[row.study_uid].pk
     new = [row for row in rows if (studies[row.study_uid].pk, row.series_uid) not in series]
     if new:
+        held = [
+            pk for row in rows if (pk := series.get((studies[row.study_uid].pk, row.series_uid)))
+        ]
+        instances.hold_series(connection, held)
         series.update(instances.insert_series(connection, new))
     if any((studies[row.study_uid].pk, row.series_uid) not in series for row in rows):
         raise JustDeleted
