@@ -6,7 +6,7 @@ import time
 from tools import environment
 from tools.steps import say
 
-CODE = [*environment.ROOMS, "tests", "bench", "tools"]
+CODE = [*environment.ROOMS, "tests", "bench", "tools", "docs"]
 
 
 def lint(arguments: list[str]) -> int:
@@ -17,7 +17,7 @@ def lint(arguments: list[str]) -> int:
         ("ruff", [_program("ruff"), "check", *CODE]),
         ("formatting", [_program("ruff"), "format", "--check", *CODE]),
         ("types", [_program("mypy"), *packages]),
-        ("types of bench and tools", [_program("mypy"), "bench", "tools"]),
+        ("types beside the rooms", [_program("mypy"), "bench", "tools", "docs/examples"]),
         ("floors", [_program("lint-imports"), "--no-cache"]),
     )
 
@@ -39,6 +39,13 @@ def test(arguments: list[str]) -> int:
         # Apart: Playwright keeps an event loop of its own running until its process ends.
         ("browser", [*pytest, "tests/browser"]),
     )
+
+
+def conformance(arguments: list[str]) -> int:
+    """Write the table of resources in CONFORMANCE.md from the routes."""
+    environment.make_links()
+    command = [str(environment.PYTHON), "-m", "tools.conformance", *arguments]
+    return subprocess.run(command, cwd=environment.ROOT, check=False).returncode
 
 
 def _program(name: str) -> str:
