@@ -25,7 +25,8 @@ class Archive:
         return Committer(self.database, self.objects)
 
     def close(self) -> None:
-        """Finish what is being committed and let go of every connection."""
-        if "committer" in self.__dict__:
-            self.committer.close()
+        """Finish what is being committed and let go of every connection; again is no error."""
+        committer = self.__dict__.pop("committer", None)
+        if committer is not None:
+            committer.close()
         self.database.close()

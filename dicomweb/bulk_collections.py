@@ -82,7 +82,9 @@ class Collections:
         if (unchanged := not_modified(request, etag)) is not None:
             return unchanged
         headers: Headers = [*PRIVATE, etag_header(etag)]
-        headers.append((b"content-type", content_type_of(OCTET_STREAM, etag)))
+        first = wanted[0][2]
+        root = first.media_type if first else OCTET_STREAM
+        headers.append((b"content-type", content_type_of(root, etag)))
         if left_out:
             text = f"299 {request.service}: {left_out} instances are not in the accepted encodings"
             headers.append((b"warning", text.encode()))

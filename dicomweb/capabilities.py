@@ -1,6 +1,7 @@
 """Retrieve Capabilities (PS3.18 8.9, Annex H): ``OPTIONS`` of the service's root, as WADL.
 
-Written from the routes themselves, so that it names what there is and nothing else.
+Written from the routes themselves, so that it names what there is and nothing else. The table of
+resources in CONFORMANCE.md is written from the same (``tools/conformance.py``).
 """
 
 import re
@@ -10,49 +11,11 @@ from xml.sax.saxutils import quoteattr
 from starlette.routing import BaseRoute, Route
 
 from hounsfield.dicomweb.answers import PRIVATE, Answer, etag_header, etag_of
-from hounsfield.dicomweb.media_types import (
-    DICOM,
-    DICOM_JSON,
-    DICOM_XML,
-    MULTIPART,
-    OCTET_STREAM,
-    ZIP,
-    choose,
-)
+from hounsfield.dicomweb.media_types import choose
 from hounsfield.dicomweb.resource import DicomWebRequest, Resource
+from hounsfield.dicomweb.resource_kinds import KINDS, STORE_ANSWERS, STORED, WADL, end_of
 
-WADL = "application/vnd.sun.wadl+xml"
 ROOT = "/"
-TEXT = (DICOM_JSON, f'{MULTIPART}; type="{DICOM_XML}"')
-OBJECTS = (f'{MULTIPART}; type="{DICOM}"', DICOM, ZIP)
-OCTETS = (f'{MULTIPART}; type="{OCTET_STREAM}"', OCTET_STREAM)
-PICTURES = ("image/jpeg", "image/png", "image/gif")
-RENDITIONS = (*PICTURES, "image/jp2", "text/html", "text/plain", "application/pdf", "text/xml")
-SEARCH = ("limit", "offset", "fuzzymatching", "includefield")
-RENDER = ("window", "viewport", "quality", "annotation", "iccprofile")
-URI = (
-    "requestType", "studyUID", "seriesUID", "objectUID", "contentType", "transferSyntax",
-    "frameNumber", "rows", "columns", "region", "windowCenter", "windowWidth", "imageQuality",
-)  # fmt: skip
-
-Kind = tuple[Sequence[str], Sequence[str]]
-"""What a GET answers with, and its query parameters beside ``accept``."""
-KINDS: dict[str, Kind] = {
-    "studies": (TEXT, SEARCH),
-    "series": (TEXT, SEARCH),
-    "instances": (TEXT, SEARCH),
-    "metadata": (TEXT, ("charset",)),
-    "rendered": (RENDITIONS, RENDER),
-    "thumbnail": (PICTURES, ("viewport",)),
-    "bulkdata": (OCTETS, ()),
-    "pixeldata": (OCTETS, ()),
-    "{path}": (OCTETS, ()),
-    "{frames}": (OCTETS, ()),
-    "{study}": (OBJECTS, ()),
-    "{series}": (OBJECTS, ()),
-    "{instance}": (OBJECTS, ()),
-    "wado": ((DICOM, *PICTURES), URI),
-}
 
 
 class Capabilities:
@@ -73,29 +36,48 @@ def _document(service: str, routes: Iterable[BaseRoute]) -> Iterator[str]:
     yield '<?xml version="1.0" encoding="UTF-8"?>\n'
     yield '<application xmlns="http://wadl.dev.java.net/2009/02">\n'
     yield f"<resources base={quoteattr(service + '/')}>\n"
-    for route in routes:
-        if isinstance(route, Route) and isinstance(route.endpoint, Resource):
-            yield from _resource(route.path, route.endpoint.methods)
+    for path, methods in resources(routes):
+        yield from _resource(path, methods)
     yield "</resources>\n</application>\n"
 
 
+def resources(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Path and methods of each resource among the routes."""
+    for route in routes:
+        if isinstance(route, Route) and isinstance(route.endpoint, Resource):
+            yield route.path.replace(":path}", "}"), route.endpoint.methods
+
+
 def _resource(path: str, methods: Iterable[str]) -> Iterator[str]:
-    path = path.lstrip("/").replace(":path}", "}")
+    path = path.lstrip("/")
     yield f"<resource path={quoteattr(path)}>\n"
     for name in re.findall(r"{(\w+)}", path):
         yield f'<param name="{name}" style="template" required="true"/>\n'
     for method in methods:
-        yield from _method(method, path.rpartition("/")[2])
+        yield from _method(method, end_of(path))
     yield "</resource>\n"
 
 
-def _method(method: str, last: str) -> Iterator[str]:
-    types, parameters = KINDS.get(last, ((), ())) if method == "GET" else ((), ())
+def _method(method: str, end: str) -> Iterator[str]:
+    taken, answered, parameters = _exchange(method, end)
     yield f'<method name="{method}">\n<request>\n'
-    for name in ("accept", *parameters) if types else ():
+    for name in parameters:
         yield f'<param name="{name}" style="query"/>\n'
-    if method == "POST":
-        yield f"<representation mediaType={quoteattr(OBJECTS[0])}/>\n"
+    yield from map(_representation, taken)
     yield "</request>\n<response>\n"
-    yield from (f"<representation mediaType={quoteattr(kind)}/>\n" for kind in types)
+    yield from map(_representation, answered)
     yield "</response>\n</method>\n"
+
+
+def _exchange(method: str, end: str) -> tuple[Sequence[str], Sequence[str], Sequence[str]]:
+    """Media types of request and answer, and the query parameters."""
+    if method == "POST":
+        return STORED, STORE_ANSWERS, ("accept",)
+    if method in {"GET", "HEAD"}:
+        kind = KINDS[end]
+        return (), kind.media_types, ("accept", *kind.parameters)
+    return (), (WADL,) if not end else (), ()
+
+
+def _representation(media_type: str) -> str:
+    return f"<representation mediaType={quoteattr(media_type)}/>\n"

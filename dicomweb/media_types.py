@@ -54,7 +54,8 @@ class MediaType:
 
 
 def covers(pattern: str, name: str) -> bool:
-    """True where a range such as ``image/*`` holds a media type."""
+    """True where a range such as ``image/*`` holds a media type, in letters of either case."""
+    name = name.lower()
     if pattern in {"*/*", "*", name}:
         return True
     return pattern.endswith("/*") and name.startswith(pattern[:-1])

@@ -1,8 +1,11 @@
-"""The service's resources and their handlers; mounts into any FastAPI or Starlette application.
+"""The service's resources and their handlers, as plain ASGI endpoints below any prefix.
 
 ::
 
     app.include_router(create_router(archive), prefix="/dicom-web")
+
+The caller closes the archive. An application that is not ours takes
+:mod:`hounsfield.dicomweb.plugin`, where FastAPI's dependencies hold and the archive is closed.
 """
 
 from collections.abc import AsyncIterator

@@ -39,19 +39,24 @@ def application(archive: Archive) -> FastAPI:
 @contextmanager
 def serve(archive: Archive) -> Iterator[str]:
     """The service behind a real uvicorn in a thread; its base URL."""
+    with running(application(archive)) as url:
+        yield url + MOUNT
+
+
+@contextmanager
+def running(app: FastAPI) -> Iterator[str]:
+    """Any application behind a real uvicorn in a thread; its URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    config = uvicorn.Config(
-        application(archive), host="127.0.0.1", port=port, log_level="warning", access_log=False
-    )
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
         time.sleep(0.01)
     try:
-        yield f"http://127.0.0.1:{port}{MOUNT}"
+        yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
         thread.join()

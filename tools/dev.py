@@ -3,6 +3,7 @@
 demo    set up, start everything, send a study, wait for the AI result, stay up until Ctrl-C
 test    set up and run lint, types, unit, integration, front-end and browser tests
 lint    ruff, mypy and the floors' contract
+conformance  write the table of resources in CONFORMANCE.md from the routes
 bench   measure speed; `--peer orthanc` runs Debian's Orthanc beside it
 start   start the server in the background      logs    follow what it says
 down    stop it                                 shell   a shell in its environment
@@ -20,6 +21,7 @@ VERBS = {
     "demo": running.demo,
     "test": testing.test,
     "lint": testing.lint,
+    "conformance": testing.conformance,
     "bench": running.bench,
     "start": running.start,
     "logs": running.logs,

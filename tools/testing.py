@@ -6,8 +6,8 @@ import time
 from tools import environment
 from tools.steps import say
 
-TWO_AT_ONCE = ("-n", "2", "--dist", "loadfile")
-CODE = [*environment.ROOMS, "tests", "bench", "tools"]
+TWO_AT_ONCE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+CODE = [*environment.ROOMS, "tests", "bench", "tools", "docs"]
 
 
 def lint(arguments: list[str]) -> int:
@@ -18,7 +18,7 @@ def lint(arguments: list[str]) -> int:
         ("ruff", [_program("ruff"), "check", *CODE]),
         ("formatting", [_program("ruff"), "format", "--check", *CODE]),
         ("types", [_program("mypy"), *packages]),
-        ("types of bench and tools", [_program("mypy"), "bench", "tools"]),
+        ("types beside the rooms", [_program("mypy"), "bench", "tools", "docs/examples"]),
         ("floors", [_program("lint-imports"), "--no-cache"]),
     )
 
@@ -41,6 +41,13 @@ def test(arguments: list[str]) -> int:
         # Apart: Playwright keeps an event loop of its own running until its process ends.
         ("browser", [*pytest, "tests/browser"]),
     )
+
+
+def conformance(arguments: list[str]) -> int:
+    """Write the table of resources in CONFORMANCE.md from the routes."""
+    environment.make_links()
+    command = [str(environment.PYTHON), "-m", "tools.conformance", *arguments]
+    return subprocess.run(command, cwd=environment.ROOT, check=False).returncode
 
 
 def _program(name: str) -> str:

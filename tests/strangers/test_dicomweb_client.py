@@ -87,6 +87,33 @@ def test_it_retrieves_frames_bulk_data_and_pictures(client: DICOMwebClient) -> N
     assert png[:4] == b"\x89PNG"
 
 
+def test_it_iterates_pages_and_deletes_from_the_instance_up(client: DICOMwebClient) -> None:
+    datasets = series(3)
+    client.store_instances(datasets)
+    study, kept = datasets[0].StudyInstanceUID, datasets[0].SeriesInstanceUID
+    uids = {dataset.SOPInstanceUID for dataset in datasets}
+    assert {found.SOPInstanceUID for found in client.iter_study(study)} == uids
+    assert len(client.retrieve_series_metadata(study, kept)) == 3
+    first, last = client.search_for_instances(limit=1), client.search_for_instances(offset=2)
+    assert len(first) == len(last) == 1
+    (found,) = client.search_for_studies(fields=["StudyDescription"], fuzzymatching=True)
+    assert found["00081030"]["Value"] == ["Chest"]
+    names = (study, kept, datasets[0].SOPInstanceUID)
+    assert [*client.iter_instance_frames(*names, [1])] == [datasets[0].PixelData]
+    uri = client.retrieve_instance_metadata(*names)["7FE00010"]["BulkDataURI"]
+    assert [*client.iter_bulkdata(uri)] == [datasets[0].PixelData]
+    # A series has several pictures; this client hands the multipart on as it came.
+    assert b"\xff\xd8\xff" in client.retrieve_series_rendered(study, kept)
+    client.delete_instance(*names)
+    assert len(client.search_for_instances(study, kept)) == 2
+    client.delete_series(study, kept)
+    assert client.search_for_studies() == []
+    client.store_instances(datasets)
+    client.delete_study(study)
+    with pytest.raises(Exception, match="410"):
+        client.retrieve_study(study)
+
+
 def test_every_sample_comes_back_as_it_was_sent(client: DICOMwebClient, shared_data: Path) -> None:
     """Byte for byte where the web carries the transfer syntax, else value for value."""
     never = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.2"}
