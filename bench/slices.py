@@ -20,6 +20,8 @@ LAST_NAMES = ("Meyer", "Rossi", "Garcia", "Novak", "Silva", "Tanaka", "Okafor", 
 FIRST_NAMES = ("Anna", "Ben", "Chen", "Dana", "Eva", "Finn", "Gita", "Hugo")
 UID_ROOT = "1.2.826.0.1.3680043.8.498."
 UID_DIGITS = 30
+NOBODY = 99_999
+"""The patient of what is only sent: none of those that are searched for."""
 
 _numbers = itertools.count(10 ** (UID_DIGITS - 1) + secrets.randbelow(10 ** (UID_DIGITS - 2)))
 
@@ -44,7 +46,7 @@ def make_series(
     size: int = FULL,
     *,
     study: str | None = None,
-    patient: int = 0,
+    patient: int = NOBODY,
 ) -> Iterator[Slice]:
     """Slices of one series, each a copy of one file with its own UIDs and numbers in place."""
     study, series = study or new_uid(), new_uid()
