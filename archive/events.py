@@ -26,7 +26,8 @@ __all__ = ["EventPage", "FeedEvent", "Sequencer", "add_event", "listen", "read_e
 log = structlog.get_logger()
 
 BATCH = 1000
-PACE_SECONDS = 0.1
+LOOK_SECONDS = 0.1
+PACE_SECONDS = 0.4
 CANDIDATE_SECONDS = 1.0
 SLOW_POLL_SECONDS = 2.0
 
@@ -127,10 +128,13 @@ class Sequencer(Background):
                 seat.invalidate()
 
     def _serve(self, seat: Connection) -> None:
-        """Number what waits ten times a second, however much comes: readers pay by the page."""
-        while not self._ended.wait(PACE_SECONDS):
-            for _ in range(0, events.waiting(seat), BATCH):
+        """Number what has come, at once after a silence; a stream in steps, as each step costs."""
+        wait = LOOK_SECONDS
+        while not self._ended.wait(wait):
+            waiting = events.waiting(seat)
+            for _ in range(0, waiting, BATCH):
                 self._archive.database.run(self._number)
+            wait = PACE_SECONDS if waiting else LOOK_SECONDS
 
     def _number(self, connection: Connection) -> None:
         last, flows = events.number(connection, BATCH)

@@ -10,6 +10,7 @@ The caller closes the archive. An application that is not ours takes
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 STUDY = "/studies/{study}"
 SERIES = STUDY + "/series/{series}"
 INSTANCE = SERIES + "/instances/{instance}"
+LEVELS = (STUDY, SERIES, INSTANCE)
 WADO = "/wado"
 PICTURES = ("/rendered", "/thumbnail")
 FRAMES = INSTANCE + "/frames/{frames}"
@@ -49,14 +51,7 @@ def create_router(archive: "Archive") -> APIRouter:
 
     The routes are plain ASGI endpoints, the one that scrolling takes first.
     """
-    strict = archive.settings.http.strict_accept
-
-    def _route(path: str, **handlers: Handler) -> Route:
-        """WADO-URI says what it accepts in its own words."""
-        watched = path.endswith(PICTURES)
-        resource = Resource(path.count("/"), strict and path != WADO, watched, **handlers)
-        return Route(path, resource, include_in_schema=False)
-
+    _route = partial(_make_route, archive.settings.http.strict_accept)
     catalog, pool = Catalog(archive), RenderPool()
     frames = Frames(archive, catalog, pool)
     instances = Instances(archive, catalog, OutgoingObjects(archive, catalog, pool))
@@ -77,10 +72,7 @@ def create_router(archive: "Archive") -> APIRouter:
     router.routes += [
         _route(FRAMES, GET=frames.retrieve),
         _route(INSTANCE, GET=instances.retrieve, DELETE=deletion.delete),
-        *(
-            _route(f"{level}/metadata", GET=metadata.retrieve)
-            for level in (STUDY, SERIES, INSTANCE)
-        ),
+        *(_route(f"{level}/metadata", GET=metadata.retrieve) for level in LEVELS),
         _route("/studies", GET=search.studies, POST=store.store),
         _route("/series", GET=search.series),
         _route("/instances", GET=search.instances),
@@ -91,20 +83,18 @@ def create_router(archive: "Archive") -> APIRouter:
         _route(WADO, GET=wado_uri.retrieve),
         _route(STUDY, GET=instances.retrieve, POST=store.store, DELETE=deletion.delete),
         _route(SERIES, GET=instances.retrieve, DELETE=deletion.delete),
-        *(
-            _route(f"{level}/{name}", GET=handler)
-            for level in (STUDY, SERIES, INSTANCE)
-            for name, handler in (
-                ("bulkdata", collections.bulkdata),
-                ("pixeldata", collections.pixeldata),
-            )
-        ),
+        *(_route(f"{level}/bulkdata", GET=collections.bulkdata) for level in LEVELS),
+        *(_route(f"{level}/pixeldata", GET=collections.pixeldata) for level in LEVELS),
         _route(f"{INSTANCE}/bulkdata/{{path:path}}", GET=bulkdata.retrieve),
         *(_route(f"{level}/rendered", GET=rendered.several) for level in (STUDY, SERIES)),
         *(_route(f"{level}/rendered", GET=rendered.instance) for level in (INSTANCE, FRAMES)),
-        *(
-            _route(f"{level}/thumbnail", GET=thumbnails.retrieve)
-            for level in (STUDY, SERIES, INSTANCE, FRAMES)
-        ),
+        *(_route(f"{level}/thumbnail", GET=thumbnails.retrieve) for level in (*LEVELS, FRAMES)),
     ]
     return router
+
+
+def _make_route(strict: bool, path: str, **handlers: Handler) -> Route:
+    """WADO-URI says what it accepts in its own words."""
+    watched = path.endswith(PICTURES)
+    resource = Resource(path.count("/"), strict and path != WADO, watched, **handlers)
+    return Route(path, resource, include_in_schema=False)
