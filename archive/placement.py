@@ -106,13 +106,21 @@ def _is_usual(
     studies: dict[str, StudyKey],
     series: dict[tuple[int, str], int],
 ) -> bool:
-    """True where every study and series is known and no patient differs: one statement does."""
-    return all(
+    """True for one known series of a known study whose patient does not differ: one statement does.
+
+    Several series are first held, see :func:`instances.hold_series`.
+    """
+    return len({row.series_uid for row in rows}) == 1 and all(
         (study := studies.get(row.study_uid)) is not None
         and (study.pk, row.series_uid) in series
         and _patient(row) == (study.patient_id, study.issuer_of_patient_id)
         for row in rows
     )
+
+
+def _several(pks: list[int]) -> list[int]:
+    """Keys of series, where there is more than one of them."""
+    return pks if len(set(pks)) > 1 else []
 
 
 def _patient(row: NewInstance) -> tuple[str, str]:
@@ -145,6 +153,10 @@ def place(
         raise JustDeleted
     for row in rows:
         row.columns["series_pk"] = series[studies[row.study_uid].pk, row.series_uid]
+    if not new:
+        instances.hold_series(
+            connection, _several([int(str(row.columns["series_pk"])) for row in rows])
+        )
     _flag_conflicts(connection, rows, studies)
     index_parents(connection, "study", attributes, missing)
     index_parents(connection, "series", attributes, new)

@@ -24,7 +24,7 @@ ROOMS = ("archive", "conf", "db", "dicomweb", "dimse", "inference", "server")
 TORCH = "torch==2.13.0"
 # These two pull a GUI toolkit and a plotting stack that nothing here uses.
 WITHOUT_DEPENDENCIES = ("deepbet==1.0.2", "nilearn==0.14.1")
-VIEWER_SKIP = {"node_modules", "build", "out", ".next"}
+VIEWER_SKIP = {"node_modules", "build", "out", ".next", "next-env.d.ts", "tsconfig.tsbuildinfo"}
 
 DEBIAN_PACKAGES = {
     "storescu": "dcmtk",
@@ -78,7 +78,7 @@ def viewer_sources() -> list[Path]:
     found = []
     for folder, folders, files in os.walk(VIEWER):
         folders[:] = [name for name in folders if name not in VIEWER_SKIP]
-        found += [Path(folder) / name for name in files]
+        found += [Path(folder) / name for name in files if name not in VIEWER_SKIP]
     return found
 
 
