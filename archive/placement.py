@@ -118,11 +118,6 @@ def _is_usual(
     )
 
 
-def _several(pks: list[int]) -> list[int]:
-    """Keys of series, where there is more than one of them."""
-    return pks if len(set(pks)) > 1 else []
-
-
 def _patient(row: NewInstance) -> tuple[str, str]:
     return row.attributes["patient_id"], row.attributes["issuer_of_patient_id"]
 
@@ -143,20 +138,15 @@ def place(
     for row in rows:
         row.columns["study_pk"] = studies[row.study_uid].pk
     new = [row for row in rows if (studies[row.study_uid].pk, row.series_uid) not in series]
+    known = {pk for row in rows if (pk := series.get((studies[row.study_uid].pk, row.series_uid)))}
+    if new or len(known) > 1:
+        instances.hold_series(connection, known)
     if new:
-        held = [
-            pk for row in rows if (pk := series.get((studies[row.study_uid].pk, row.series_uid)))
-        ]
-        instances.hold_series(connection, held)
         series.update(instances.insert_series(connection, new))
     if any((studies[row.study_uid].pk, row.series_uid) not in series for row in rows):
         raise JustDeleted
     for row in rows:
         row.columns["series_pk"] = series[studies[row.study_uid].pk, row.series_uid]
-    if not new:
-        instances.hold_series(
-            connection, _several([int(str(row.columns["series_pk"])) for row in rows])
-        )
     _flag_conflicts(connection, rows, studies)
     index_parents(connection, "study", attributes, missing)
     index_parents(connection, "series", attributes, new)

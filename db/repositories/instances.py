@@ -157,16 +157,15 @@ def insert_studies(connection: Connection, items: Iterable[NewInstance]) -> dict
     return find_studies(connection, columns[0])
 
 
-def hold_series(connection: Connection, pks: Sequence[int]) -> None:
+def hold_series(connection: Connection, pks: Iterable[int]) -> None:
     """Keep series that get instances, before a new one beside them holds the study.
 
     A deletion takes series before studies; a store that took them the other way round would wait
     for it while it waits for the store.
     """
-    if pks:
-        connection.exec_driver_sql(
-            "SELECT FROM series WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE", (sorted(set(pks)),)
-        )
+    connection.exec_driver_sql(
+        "SELECT FROM series WHERE id = ANY(%s::bigint[]) ORDER BY id FOR KEY SHARE", (sorted(pks),)
+    )
 
 
 def insert_series(
