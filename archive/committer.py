@@ -1,10 +1,9 @@
-"""Concurrent stores share one folder sync and one commit.
+"""Concurrent stores share one folder sync and one commit; a store that is alone makes its own.
 
 A store's future is done once its object and its rows are on stable storage. A value that
 PostgreSQL refuses fails its own instance alone: the batch is halved until it is found.
 """
 
-import itertools
 import queue
 import threading
 import time
@@ -27,7 +26,13 @@ from hounsfield.archive.placement import Placement
 from hounsfield.archive.prepared import Prepared
 from hounsfield.archive.types import Outcome, StoreResult
 from hounsfield.archive.waiting import HangWatch, Waiting
-from hounsfield.db.engine import Database, is_connection_loss, is_out_of_space, is_server_state
+from hounsfield.db.engine import (
+    Database,
+    is_connection_loss,
+    is_no_answer,
+    is_out_of_space,
+    is_server_state,
+)
 
 log = structlog.get_logger()
 
@@ -38,7 +43,7 @@ RETRY_SECONDS = 0.2
 
 
 class Committer:
-    """The thread of a process that commits its stores."""
+    """Commits the stores of a process, in a thread of its own or in the sender's."""
 
     def __init__(self, database: Database, objects: ObjectStore) -> None:
         self._database = database
@@ -48,6 +53,7 @@ class Committer:
         self._sync_pool = ThreadPoolExecutor(SYNC_THREADS, thread_name_prefix="sync")
         self._brought: dict[str, set[int]] = defaultdict(set)
         self._watch = HangWatch()
+        self._turn = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._thread.start()
 
@@ -57,6 +63,39 @@ class Committer:
         self._watch.add(waiting)
         self._queue.put(waiting)
         return waiting.future
+
+    def commit(self, item: Prepared) -> StoreResult:
+        """Commit an instance, whose bytes are durable, and wait for it.
+
+        Where nobody else commits and nothing is unusual, this thread does it: to hand an instance
+        to another thread and to be woken by it takes as long as PostgreSQL takes to insert it.
+        """
+        result = self._commit_here(item)
+        return self.submit(item).result() if result is None else result
+
+    def _commit_here(self, item: Prepared) -> StoreResult | None:
+        """None where it is not so simple: the committer's thread knows what to do then."""
+        if not self._turn.acquire(blocking=False):
+            return None
+        try:
+            if not self._placement.is_usual([item.row]):
+                return None
+            self._objects.sync_folders([item.writer.key])
+            with self._watch.calling():
+                stored = self._placement.store([item])
+        except Exception as error:
+            if is_no_answer(error):
+                # It may be inserted yet: the object stays, as after every such answer.
+                raise Unavailable("the database does not answer") from error
+            item.tried = True
+            return None
+        else:
+            if not stored:
+                return None
+            self._remember_bringer(item)
+            return item.result(Outcome.STORED)
+        finally:
+            self._turn.release()
 
     def series_of(self, association_id: str) -> set[int]:
         """Keys of the series that an association brought; forgotten once asked for."""
@@ -71,19 +110,21 @@ class Committer:
 
     def _run(self) -> None:
         while True:
-            batch, last = self._next_batch()
-            try:
-                self._commit(batch)
-            except Exception as error:
-                # The thread must outlive whatever happens: every later store waits on it.
-                log.exception("store.commit_failed")
-                _refuse(batch, error)
+            first = self._queue.get()
+            with self._turn:
+                batch, last = self._next_batch(first)
+                try:
+                    self._commit(batch)
+                except Exception as error:
+                    # The thread must outlive whatever happens: every later store waits on it.
+                    log.exception("store.commit_failed")
+                    _refuse(batch, error)
             if last:
                 return
 
-    def _next_batch(self) -> tuple[list[Waiting], bool]:
+    def _next_batch(self, waiting: Waiting | None) -> tuple[list[Waiting], bool]:
+        """All that has been queued by now, and whether it is the last."""
         batch: list[Waiting] = []
-        waiting = self._queue.get()
         while waiting is not None:
             batch.append(waiting)
             if len(batch) == MAX_BATCH:
@@ -149,17 +190,18 @@ class Committer:
     def _store_with_patience(self, items: Sequence[Prepared]) -> set[str]:
         """Try again over a lost connection: rows that are there already count as stored."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        for attempt in itertools.count():
+        again = any(item.tried for item in items)
+        while True:
             try:
                 with self._watch.calling():
-                    return self._placement.store(items, again=attempt > 0)
+                    return self._placement.store(items, again=again)
             except DBAPIError as error:
+                again = True
                 if not is_connection_loss(error):
                     raise
                 if time.monotonic() > deadline:
                     raise Unavailable("the database does not answer") from error
                 time.sleep(RETRY_SECONDS)
-        raise AssertionError("unreachable")
 
     def _store_halves(self, batch: list[Waiting], error: Exception) -> None:
         """Where it was a value that was refused, find it: the others are stored."""

@@ -49,26 +49,39 @@ class Header:
     columns: int | None
     bits_allocated: int | None
     number_of_frames: int | None
-    study_json: bytes
-    """DICOM JSON members without braces, tags ascending; likewise the three that follow."""
-    series_json: bytes
+    members: Members
+    """DICOM JSON of the data set, as it was read."""
     instance_json: bytes
+    """What a search returns of an instance: members without braces, tags ascending."""
     metadata_json: bytes
     """Byte FF stands where the base URL of the DICOMweb root goes."""
     frame_table: FrameTable | None
     bulkdata: BulkdataTable
     warnings: tuple[str, ...] = ()
 
+    @property
+    def study_json(self) -> bytes:
+        """The same of a study. Made when it is asked for: only a study's first instance is."""
+        return _level(self.members, attributes.STUDY, attributes.STUDY_ALWAYS)
+
+    @property
+    def series_json(self) -> bytes:
+        """The same of a series."""
+        return _level(self.members, attributes.SERIES, attributes.SERIES_ALWAYS)
+
 
 def read_header(
-    source: bytes | bytearray | mmap | memoryview, *, limits: Limits = DEFAULT_LIMITS
+    source: bytes | bytearray | mmap | memoryview,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    file_meta: FileMeta | None = None,
 ) -> Header:
-    """Read a PS3.10 object, with or without preamble.
+    """Read a PS3.10 object, with or without preamble; ``file_meta`` where it is known already.
 
     Raises CannotUnderstand, TransferSyntaxNotSupported or TooLarge, and nothing else.
     """
     view = memoryview(source).cast("B")
-    meta = read_file_meta(view)
+    meta = file_meta or read_file_meta(view)
     encoding, warnings = find_encoding(view, meta)
     data, start = view, meta.dataset_offset
     if encoding.deflated:
@@ -117,8 +130,7 @@ def _header(
         columns=pixel.columns,
         bits_allocated=pixel.bits_allocated,
         number_of_frames=frames.number_of_frames if frames else _number(members, "00280008"),
-        study_json=_level(members, attributes.STUDY, attributes.STUDY_ALWAYS),
-        series_json=_level(members, attributes.SERIES, attributes.SERIES_ALWAYS),
+        members=members,
         instance_json=_level(members, attributes.INSTANCE, attributes.INSTANCE_ALWAYS),
         metadata_json=orjson.dumps(members)[1:-1].replace(INSTANCE_URI, BASE_URL + uri),
         frame_table=frames,

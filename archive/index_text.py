@@ -30,16 +30,15 @@ _LARGEST_INDEXED_BYTES = 10_000
 
 def index_attributes(members: Members) -> dict[str, str]:
     """The text columns, as PostgreSQL and a search take them."""
-    return {
-        INDEX_COLUMNS[key]: text
-        for key in INDEX_COLUMNS.keys() & members.keys()
-        if (text := _index_text(values_of(members, key)))
-    }
+    found = {}
+    for key, column in INDEX_COLUMNS.items():
+        values = values_of(members, key)
+        if values and (text := _index_text(values)):
+            found[column] = text
+    return found
 
 
 def _index_text(values: list[object]) -> str:
-    if not values:
-        return ""
     text = "\\".join(map(plain, values)) if len(values) > 1 else plain(values[0])
     text = without_controls(text)
     if len(text) <= _LARGEST_INDEXED_BYTES // 4:
@@ -54,6 +53,8 @@ def without_controls(text: str) -> str:
 
 def plain(value: object) -> str:
     """A value of DICOM JSON as text; a person's name with its groups."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, dict):
         names = [value.get(n, "") for n in ("Alphabetic", "Ideographic", "Phonetic")]
         return "=".join(names).rstrip("=")

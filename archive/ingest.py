@@ -1,8 +1,8 @@
 """The single write path: every instance, by whatever protocol, comes in through :func:`receive`.
 
-Bytes are kept as received. A small instance is gathered in memory and written at once; a larger
-one goes to its object as it arrives, and is mapped, not read, when its header is wanted. Success
-is said once object and rows are on stable storage (PS3.4 B.2.3).
+Bytes are kept as received: they go to their object as they arrive, and the object is mapped, not
+read, when its header is wanted. Success is said once object and rows are on stable storage
+(PS3.4 B.2.3).
 """
 
 from collections.abc import Callable, Sequence
@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Self
 import structlog
 from sqlalchemy import Connection
 
-from hounsfield.archive.digests import digest_of
+from hounsfield.archive.digests import RunningDigest, digest_of, digest_of_bytes
 from hounsfield.archive.errors import (
     CannotUnderstand,
     DataSetMismatch,
     HounsfieldError,
     TooLarge,
 )
-from hounsfield.archive.file_meta import encode_file_meta
+from hounsfield.archive.file_meta import FileMeta, encode_file_meta
 from hounsfield.archive.header import Header, read_header
 from hounsfield.archive.indexing import still_known
-from hounsfield.archive.objects.memory import GatheredBytes
 from hounsfield.archive.objects.port import Bytes, ObjectReader, ObjectWriter
 from hounsfield.archive.placement import place
 from hounsfield.archive.prepared import Prepared, make_row
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-IN_MEMORY_BYTES = 1024 * 1024
+PREAMBLE_BYTES = 132
 
 
 class Reception:
@@ -45,25 +44,40 @@ class Reception:
         self._archive = archive
         self._source = source
         self._expected = expected
-        self._gathered = bytearray()
+        self._beginning: bytearray | None = bytearray()
         self._writer: ObjectWriter | None = None
+        self._file_meta: FileMeta | None = None
+        self._file_meta_digest = b""
+        self._digest: RunningDigest | None = None
         self._size = 0
         self._handed_over = False
 
+    def begin_data_set(self, transfer_syntax_uid: str, file_meta: bytes) -> None:
+        """Write the File Meta of a bare data set, whose digest is made as its bytes arrive."""
+        self._beginning = None
+        self._file_meta = FileMeta(transfer_syntax_uid, len(file_meta))
+        self._file_meta_digest = digest_of_bytes(file_meta)
+        self._write_on(file_meta)
+        self._digest = RunningDigest()
+
     def write(self, data: Bytes) -> None:
         """Take the next bytes. Raises OutOfResources or TooLarge."""
+        if self._beginning is None:
+            self._write_on(data)
+            if self._digest is not None:
+                self._digest.update(data)
+            return
+        self._beginning += data
+        if len(self._beginning) >= PREAMBLE_BYTES:
+            self._end_beginning()
+
+    def _write_on(self, data: Bytes) -> None:
         self._size += len(data)
         if self._size > self._archive.settings.archive.max_instance_bytes:
             raise TooLarge("the instance is larger than this archive accepts")
-        if self._writer is not None:
-            self._writer.write(data)
-            return
-        self._gathered += data
-        if len(self._gathered) > IN_MEMORY_BYTES:
-            self._complete_preamble()
+        if self._writer is None:
             self._writer = self._archive.objects.create()
-            self._writer.write(self._gathered)
-            self._gathered = bytearray()
+        self._writer.write(data)
 
     def submit(self) -> Future[StoreResult]:
         """Read the header, hand over to the committer; the future carries what it says."""
@@ -77,51 +91,48 @@ class Reception:
         except BaseException:
             item.writer.abort()
             raise
-        return self._archive.committer.submit(item).result()
+        return self._archive.committer.commit(item)
 
     def abort(self) -> None:
         """Drop what was received."""
         if self._writer is not None and not self._handed_over:
             self._writer.abort()
 
-    def _complete_preamble(self) -> None:
+    def _end_beginning(self) -> None:
         """Add what some senders leave out: without it no reader takes the object for a file.
 
         PS3.10 7.1: 128 bytes and DICM before the File Meta. A bare data set stays as it is.
         """
-        missing = b""
-        if self._gathered[:2] == b"\x02\x00" and self._gathered[128:132] != b"DICM":
-            missing = bytes(128) + b"DICM"
-        elif self._gathered[:4] == b"DICM":
-            missing = bytes(128)
-        self._gathered[:0] = missing
-        self._size += len(missing)
+        beginning, self._beginning = self._beginning or bytearray(), None
+        if beginning[:2] == b"\x02\x00" and beginning[128:132] != b"DICM":
+            beginning[:0] = bytes(128) + b"DICM"
+        elif beginning[:4] == b"DICM":
+            beginning[:0] = bytes(128)
+        self._write_on(beginning)
 
     def _prepare(self) -> Prepared:
-        if self._writer is None:
-            self._complete_preamble()
-            self._writer = self._archive.objects.create()
-            self._writer.write(self._gathered)
-            reader: ObjectReader = GatheredBytes(self._gathered)
-        else:
-            reader = self._writer.open()
-        self._writer.begin_sync()
-        with reader:
+        if self._beginning is not None:
+            self._end_beginning()
+        writer = self._writer
+        if writer is None or not self._size:
+            raise CannotUnderstand("an instance without a byte")
+        writer.begin_sync()
+        with writer.open() as reader:
             header, digests = self._read(reader)
         row = make_row(
             header,
             self._source,
-            object_key=self._writer.key,
+            object_key=writer.key,
             object_size=self._size,
             file_meta_digest=digests[0],
             digest=digests[1],
         )
         self._handed_over = True
-        return Prepared(header, self._writer, row, self._source.association_id)
+        return Prepared(header, writer, row, self._source.association_id)
 
     def _read(self, reader: ObjectReader) -> tuple[Header, tuple[bytes, bytes]]:
         try:
-            header = read_header(reader.map())
+            header = read_header(reader.map(), file_meta=self._file_meta)
         except HounsfieldError:
             raise
         except Exception as error:
@@ -129,10 +140,9 @@ class Reception:
             raise CannotUnderstand("the data set cannot be read") from error
         self._compare(header)
         offset = header.dataset_offset
-        return header, (
-            digest_of(reader, 0, offset),
-            digest_of(reader, offset, self._size),
-        )
+        if self._digest is not None:
+            return header, (self._file_meta_digest, self._digest.digest())
+        return header, (digest_of(reader, 0, offset), digest_of(reader, offset, self._size))
 
     def _compare(self, header: Header) -> None:
         """PS3.4 B.2.3, A900: what the request says of the data set has to be true."""
@@ -185,14 +195,13 @@ def receive(
     }
     reception = Reception(archive, source, {k: v for k, v in expected.items() if v is not None})
     if transfer_syntax_uid is not None:
-        reception.write(
-            encode_file_meta(
-                sop_class_uid or "",
-                sop_instance_uid or "",
-                transfer_syntax_uid,
-                source.calling_ae_title,
-            )
+        file_meta = encode_file_meta(
+            sop_class_uid or "",
+            sop_instance_uid or "",
+            transfer_syntax_uid,
+            source.calling_ae_title,
         )
+        reception.begin_data_set(transfer_syntax_uid, file_meta)
     return reception
 
 

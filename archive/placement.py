@@ -7,6 +7,7 @@ an administrator has changed the index attributes meanwhile, which are remembere
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
@@ -14,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from hounsfield.archive.errors import OutOfResources
 from hounsfield.archive.indexing import index_instances, index_parents, still_known
 from hounsfield.archive.prepared import Prepared
-from hounsfield.db.engine import Database
+from hounsfield.db.engine import Database, fetch_by_driver
 from hounsfield.db.repositories import instances
 from hounsfield.db.repositories.deletions import discarded
 from hounsfield.db.repositories.index_attributes import IndexAttribute
@@ -40,7 +41,7 @@ class DeletedMeanwhile(Exception):
 
 
 class Placement:
-    """The memory of one committer. Used from its thread alone."""
+    """The memory of one committer. Used by one thread at a time."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -68,7 +69,30 @@ class Placement:
                 self._forget()
         return self._insert(rows, again) | deleted
 
+    def is_usual(self, rows: Sequence[NewInstance]) -> bool:
+        """True for one known series of a known study whose patient does not differ: one statement.
+
+        Several series are first held, see :func:`instances.hold_series`.
+        """
+        if _are_added(self._attributes) or len({row.series_uid for row in rows}) != 1:
+            return False
+        return all(
+            (study := self._studies.get(row.study_uid)) is not None
+            and (study.pk, row.series_uid) in self._series
+            and _patient(row) == (study.patient_id, study.issuer_of_patient_id)
+            for row in rows
+        )
+
+    def _insert_usual(self, rows: Sequence[NewInstance]) -> set[str]:
+        for row in rows:
+            study_pk = self._studies[row.study_uid].pk
+            row.columns["study_pk"] = study_pk
+            row.columns["series_pk"] = self._series[study_pk, row.series_uid]
+        return instances.insert_instances(self._database.write, rows)
+
     def _insert(self, rows: list[NewInstance], again: bool) -> set[str]:
+        if not again and self.is_usual(rows):
+            return self._insert_usual(rows)
         studies, series = dict(self._studies), dict(self._series)
         attributes = self._attributes
 
@@ -80,8 +104,7 @@ class Placement:
                 raise DeletedMeanwhile(deleted)
             return stored
 
-        usual = not (again or _are_added(attributes)) and _is_usual(rows, studies, series)
-        stored = self._database.run(work, one_statement=usual)
+        stored = self._database.run(work)
         self._attributes = attributes
         self._remember(studies, series)
         return stored
@@ -99,23 +122,6 @@ class Placement:
 def _are_added(attributes: list[IndexAttribute] | None) -> bool:
     """True where an administrator has added attributes, or nobody has looked yet."""
     return attributes is None or not all(each.built_in for each in attributes)
-
-
-def _is_usual(
-    rows: list[NewInstance],
-    studies: dict[str, StudyKey],
-    series: dict[tuple[int, str], int],
-) -> bool:
-    """True for one known series of a known study whose patient does not differ: one statement does.
-
-    Several series are first held, see :func:`instances.hold_series`.
-    """
-    return len({row.series_uid for row in rows}) == 1 and all(
-        (study := studies.get(row.study_uid)) is not None
-        and (study.pk, row.series_uid) in series
-        and _patient(row) == (study.patient_id, study.issuer_of_patient_id)
-        for row in rows
-    )
 
 
 def _patient(row: NewInstance) -> tuple[str, str]:
@@ -150,7 +156,7 @@ def place(
     _flag_conflicts(connection, rows, studies)
     index_parents(connection, "study", attributes, missing)
     index_parents(connection, "series", attributes, new)
-    stored = instances.insert_instances(connection, rows)
+    stored = instances.insert_instances(partial(fetch_by_driver, connection), rows)
     index_instances(connection, attributes, rows, stored)
     return stored
 

@@ -21,6 +21,8 @@ class Prepared:
     row: NewInstance
     association_id: str = ""
     on_stable_storage: bool = False
+    tried: bool = False
+    """An attempt to insert it ended without an answer: it may be there."""
 
     @property
     def series_pk(self) -> int:
@@ -91,6 +93,4 @@ def make_row(
     }
     if source.job_id:
         event["job_id"] = source.job_id
-    return NewInstance(
-        attributes, header.study_json, header.series_json, columns, orjson.dumps(event).decode()
-    )
+    return NewInstance(attributes, header, columns, orjson.dumps(event).decode())

@@ -28,6 +28,7 @@ from hounsfield.archive.oddities import (
     skip_group_length,
     step_over,
 )
+from hounsfield.archive.recall import ONLY_SO_MANY, Recalled, recall, remember
 from hounsfield.archive.scanned import (
     DEFAULT_LIMITS,
     UNDEFINED,
@@ -62,6 +63,7 @@ def scan(
         raise Unusual("the data set ends inside an element") from error
     scanner.settle(level, None)
     scanner.scanned.members = level.members
+    remember(scanner.kept)
     return scanner.scanned
 
 
@@ -73,6 +75,7 @@ class Scanner(Collector):
         self.head = view[:_HEAD_BYTES].tobytes()
         self.budget = limits.elements
         self.inline_end = 0
+        self.kept: list[Recalled] = []
 
     def read(self, pos: int, level: Level) -> int:  # noqa: PLR0912, PLR0915
         """Read one data set; the position behind it.
@@ -87,9 +90,28 @@ class Scanner(Collector):
         unpack_length = _LENGTH[order]
         bound = min(end, self.inline_end, len(head))
         last, ordered, count = -1, True, 0
+        # The VR of an implicit element may hang on others: only explicit ones can be recalled.
+        plain = not (level.depth or implicit) and order == "<"
+        before, kept = recall() if plain else iter(()), self.kept
+        expected = next(before, None)
         for count in range(self.budget):  # noqa: B007 - counted into the budget below
             if pos >= end:
                 break
+            if expected is not None:
+                encoded, tag, member, decoded_by = expected
+                stop = pos + len(encoded)
+                if (
+                    head.startswith(encoded, pos)
+                    and tag > last
+                    and stop <= bound
+                    and decoded_by is decode
+                ):
+                    members[keys[tag]] = member
+                    kept.append(expected)
+                    expected = next(before, None)
+                    last, pos = tag, stop
+                    continue
+            first = pos
             if implicit:
                 group, element, length = unpack(view, pos)
                 tag = group << 16 | element
@@ -123,6 +145,8 @@ class Scanner(Collector):
                 if keys[tag] in members:
                     raise Unusual(f"element {tag_text(tag)} occurs twice")
             last = tag
+            while expected is not None and expected[1] <= tag:
+                expected = next(before, None)
             if length > limit or tag >= PIXEL_GROUP:
                 pos = self._special(level, kind, tag, start, length)
                 bound = min(end, self.inline_end, len(head))
@@ -137,10 +161,13 @@ class Scanner(Collector):
             except ValueError:
                 self.place(level, kind, tag, start, length)
                 continue
-            members[keys[tag]] = empty if value is None else {"vr": vr, field: value}
+            member = empty if value is None else {"vr": vr, field: value}
+            members[keys[tag]] = member
             if tag == CHARACTER_SET:
                 self.change_character_set(level, value)
                 decode = level.decode
+            elif plain and pos <= bound and len(kept) < ONLY_SO_MANY:
+                kept.append((head[first:pos], tag, member, decode))
         else:
             raise TooLarge("the data set has more elements than this archive reads")
         self.budget -= count

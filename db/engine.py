@@ -1,4 +1,4 @@
-"""Engines and transactions: one pool for threads, one for coroutines, one for quick reads."""
+"""Engines and transactions: pools for threads and coroutines, and the quick ways beside them."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -6,22 +6,25 @@ from functools import cached_property
 from typing import Any, TypeVar, cast
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Dialect, Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from hounsfield.conf.settings import DatabaseSettings
 from hounsfield.db.reader import Reader
+from hounsfield.db.writer import NoAnswer, Rows, Writer
 
 T = TypeVar("T")
 
 SERIALIZATION_FAILURES = frozenset({"40001", "40P01"})
 # Read-only, contention, resources, not in the right state, intervention, system or internal error.
 STATE_CLASSES = frozenset({"25", "40", "53", "55", "57", "58", "XX"})
+LOST_CLASSES = frozenset({"08", "57"})  # connection exception, operator intervention
 DISK_FULL = "53100"
 CONNECT_SECONDS = 5
 MAX_TRIES = 10
+ANSWER_SECONDS = 15.0
 
 
 def driver_url(url: str) -> URL:
@@ -45,7 +48,12 @@ def is_connection_loss(error: BaseException) -> bool:
         return False
     state = sqlstate(error)
     lost = error.connection_invalidated or (isinstance(error, OperationalError) and not state)
-    return lost or state[:2] in {"08", "57"}
+    return lost or state[:2] in LOST_CLASSES
+
+
+def is_no_answer(error: BaseException) -> bool:
+    """True where the server was asked and kept silent: asking again would take as long."""
+    return isinstance(getattr(error, "orig", error), NoAnswer)
 
 
 def is_out_of_space(error: BaseException) -> bool:
@@ -72,18 +80,33 @@ def fetch_by_driver(
         with psycopg.RawCursor(driver) as cursor:
             return cursor.execute(statement.encode(), values).fetchall()
     except psycopg.Error as error:
-        connection_lost = driver.closed
-        if connection_lost:
+        if driver.closed:
             connection.invalidate(error)
-        raise DBAPIError.instance(
-            None,
-            None,
-            error,
-            psycopg.Error,
-            hide_parameters=True,
-            connection_invalidated=connection_lost,
-            dialect=connection.dialect,
-        ) from error
+        raise _as_usual(error, driver.closed, connection.dialect) from error
+
+
+def _as_usual(error: psycopg.Error, connection_lost: bool, dialect: Dialect) -> Exception:
+    """The driver's error as SQLAlchemy raises it, whichever way a statement took."""
+    return DBAPIError.instance(
+        None,
+        None,
+        error,
+        psycopg.Error,
+        hide_parameters=True,
+        connection_invalidated=connection_lost,
+        dialect=dialect,
+    )
+
+
+def _again_where_asked(work: Callable[[], T]) -> T:
+    """Try a transaction again where PostgreSQL asks for it."""
+    for _ in range(MAX_TRIES - 1):
+        try:
+            return work()
+        except DBAPIError as error:
+            if not is_serialization_failure(error):
+                raise
+    return work()
 
 
 class Database:
@@ -112,17 +135,9 @@ class Database:
         )
 
     @cached_property
-    def _autocommit(self) -> Engine:
-        """A small pool for the hot path: each statement is a transaction by itself."""
-        return create_engine(
-            driver_url(self.url),
-            isolation_level="AUTOCOMMIT",
-            pool_size=1,
-            max_overflow=self._pool_size,
-            pool_reset_on_return=None,
-            hide_parameters=True,
-            connect_args={"connect_timeout": CONNECT_SECONDS, "prepare_threshold": 2},
-        )
+    def _writer(self) -> Writer:
+        """The quick way for threads: each statement is a transaction by itself."""
+        return Writer(self.url, ANSWER_SECONDS)
 
     @cached_property
     def async_engine(self) -> AsyncEngine:
@@ -145,28 +160,42 @@ class Database:
         """A connection with a transaction that commits at the end of the block."""
         return self.engine.begin()
 
-    def run(self, work: Callable[[Connection], T], *, one_statement: bool = False) -> T:
+    def run(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in a transaction, again where PostgreSQL asks for it.
 
         Lost connections are not retried here: only the caller knows whether its work may
-        have been committed. Work that is one statement is a transaction by itself: saying so
-        saves the round trips of BEGIN and COMMIT.
+        have been committed.
         """
-        engine = self._autocommit if one_statement else self.engine
-        for attempt in range(MAX_TRIES):
+
+        def once() -> T:
+            with self.engine.begin() as connection:
+                return work(connection)
+
+        return _again_where_asked(once)
+
+    def write(self, statement: str, values: Sequence[str | bytes | None]) -> Rows:
+        """Run one statement that is a transaction by itself, as :meth:`run` would.
+
+        It saves the round trips of BEGIN and COMMIT, and most of what the way through
+        SQLAlchemy costs. Placeholders are ``$1``, ``$2``, …; columns come back as text.
+        A server that does not answer in ANSWER_SECONDS is a lost connection, and NoAnswer.
+        """
+
+        def once() -> Rows:
             try:
-                with engine.begin() as connection:
-                    return work(connection)
-            except DBAPIError as error:
-                if not is_serialization_failure(error) or attempt == MAX_TRIES - 1:
-                    raise
-        raise AssertionError("unreachable")
+                return self._writer.fetch(statement, values)
+            except psycopg.Error as error:
+                lost = sqlstate(error)[:2] in {"", *LOST_CLASSES}
+                raise _as_usual(error, lost, self.engine.dialect) from error
+
+        return _again_where_asked(once)
 
     def close(self) -> None:
         """Close the threads' pool (the coroutines' pool is closed by its event loop)."""
-        for name in ("engine", "_autocommit"):
-            if name in self.__dict__:
-                getattr(self, name).dispose()
+        if "engine" in self.__dict__:
+            self.engine.dispose()
+        if "_writer" in self.__dict__:
+            self._writer.close()
 
     async def aclose(self) -> None:
         """Close the coroutines' pools; the next event loop makes its own."""

@@ -4,13 +4,12 @@ Rows go in UID order, so that two batches never wait for one another in a circle
 goes in one statement and one round trip.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, RowMapping, text
-
-from hounsfield.db.engine import fetch_by_driver
 
 Attributes = dict[str, str]
 
@@ -64,13 +63,24 @@ INSTANCE_COLUMNS = {
 }
 
 
+class Levels(Protocol):
+    """What a search returns of the study and of the series, if this instance is their first."""
+
+    @property
+    def study_json(self) -> bytes:
+        """DICOM JSON members without braces, tags ascending."""
+
+    @property
+    def series_json(self) -> bytes:
+        """The same of the series."""
+
+
 @dataclass(slots=True)
 class NewInstance:
     """The rows of one instance, before its study and series have keys."""
 
     attributes: Attributes
-    study_json: bytes
-    series_json: bytes
+    levels: Levels
     columns: dict[str, object]
     """Values of INSTANCE_COLUMNS; ``study_pk`` and ``series_pk`` are filled in here."""
     event_data: str
@@ -153,7 +163,9 @@ def insert_studies(connection: Connection, items: Iterable[NewInstance]) -> dict
     """Make sure that each item's study exists; the first item of a new one gives its row."""
     firsts = _firsts(items, lambda item: (item.study_uid,))
     columns = [[item.attributes[name] for item in firsts] for name in STUDY_TEXT]
-    connection.exec_driver_sql(_INSERT_STUDIES, (*columns, [item.study_json for item in firsts]))
+    connection.exec_driver_sql(
+        _INSERT_STUDIES, (*columns, [item.levels.study_json for item in firsts])
+    )
     return find_studies(connection, columns[0])
 
 
@@ -176,7 +188,7 @@ def insert_series(
     study_pks = [item.columns["study_pk"] for item in firsts]
     columns = [[item.attributes[name] for item in firsts] for name in SERIES_TEXT]
     connection.exec_driver_sql(
-        _INSERT_SERIES, (study_pks, *columns, [item.series_json for item in firsts])
+        _INSERT_SERIES, (study_pks, *columns, [item.levels.series_json for item in firsts])
     )
     rows = connection.exec_driver_sql(
         "SELECT study_pk, series_instance_uid, id FROM series "
@@ -187,13 +199,17 @@ def insert_series(
     return {(study_pk, uid): pk for study_pk, uid, pk in rows}
 
 
-def insert_instances(connection: Connection, items: Sequence[NewInstance]) -> set[str]:
+Run = Callable[[str, Sequence[Any]], Iterable[tuple[Any, ...]]]
+"""Runs a statement with ``$1``, ``$2``, … inside a transaction, or as one by itself."""
+
+
+def insert_instances(run: Run, items: Sequence[NewInstance]) -> set[str]:
     """Insert with one event each; the object keys of those whose UID was not taken."""
     values: list[object] = []
     for item in sorted(items, key=lambda item: item.sop_uid):
         values += map(_as_sent, map(item.columns.__getitem__, INSTANCE_COLUMNS))
         values += (item.study_uid, item.series_uid, item.event_data)
-    return {key for (key,) in fetch_by_driver(connection, _insert_instances(len(items)), values)}
+    return {key for (key,) in run(_insert_instances(len(items)), values)}
 
 
 def _as_sent(value: object) -> object:
