@@ -26,4 +26,4 @@ def recall() -> Iterator[Recalled]:
 
 def remember(elements: list[Recalled]) -> None:
     """Keep them for the next data set."""
-    _last.elements = elements
+    _last.elements = elements[:ONLY_SO_MANY]
