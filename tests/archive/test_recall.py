@@ -27,6 +27,9 @@ CHANGES: dict[str, st.SearchStrategy[Any]] = {
     "RescaleSlope": st.sampled_from(["1", "2.5"]),
 }
 
+CAN_BE_ABSENT = sorted(set(CHANGES) - {"PixelRepresentation"})
+"""Without that one pydicom cannot write the VR of a smallest pixel value."""
+
 
 def said(header: Header) -> tuple[object, ...]:
     return (
@@ -53,7 +56,7 @@ def made(changes: dict[str, Any], dropped: set[str]) -> bytes:
     dataset = ct_slice(StudyInstanceUID="1.2.3", SeriesInstanceUID="1.2.4", SOPInstanceUID="1.2.5")
     for keyword, value in changes.items():
         setattr(dataset, keyword, value)
-    for keyword in dropped & set(CHANGES):
+    for keyword in dropped:
         if keyword in dataset:
             delattr(dataset, keyword)
     return encode(dataset)
@@ -64,7 +67,7 @@ def made(changes: dict[str, Any], dropped: set[str]) -> bytes:
 @given(
     st.lists(
         st.tuples(
-            st.fixed_dictionaries({}, optional=CHANGES), st.sets(st.sampled_from(list(CHANGES)))
+            st.fixed_dictionaries({}, optional=CHANGES), st.sets(st.sampled_from(CAN_BE_ABSENT))
         ),
         min_size=2,
         max_size=4,
