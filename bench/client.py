@@ -1,56 +1,54 @@
-"""An HTTP/1.1 client that costs little itself: one connection, one reused buffer."""
+"""What is asked of a server (paths, Accept headers, bodies), and a client that finds the paths."""
 
-import http.client
+import json
 import secrets
 import time
+import urllib.request
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
-Headers = dict[str, str]
+from bench.http import Connection, request
+
 JSON = {"Accept": "application/dicom+json"}
 FRAME = {"Accept": 'multipart/related; type="application/octet-stream"; transfer-syntax=*'}
+INSTANCE = {"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
 
 
 class Client:
     """A kept connection to one server."""
 
     def __init__(self, port: int, root: str) -> None:
+        self._url = f"http://127.0.0.1:{port}{root}"
         self._root = root
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-        self._buffer = bytearray(1024 * 1024)
+        self._connection = Connection(port)
 
-    def get(self, path: str, headers: Headers) -> int:
-        """GET and read everything; the number of bytes. Raises on another status than 200."""
-        self._connection.request("GET", self._root + path, headers=headers)
-        response = self._connection.getresponse()
-        total = 0
-        while count := response.readinto(self._buffer):
-            total += count
-        if response.status != 200:
-            raise RuntimeError(f"GET {path}: {response.status}")
-        return total
+    def request(self, path: str, headers: dict[str, str]) -> bytes:
+        """The bytes of a GET, made before anything is measured."""
+        return request(self._root + path, headers)
 
-    def get_bytes(self, path: str, headers: Headers) -> bytes:
-        """GET a small answer."""
-        self._connection.request("GET", self._root + path, headers=headers)
-        response = self._connection.getresponse()
-        body = response.read()
-        if response.status != 200:
-            raise RuntimeError(f"GET {path}: {response.status}")
-        return body
-
-    def store(self, files: Sequence[bytes]) -> None:
-        """STOW-RS of some instances in one request. Raises where one was not stored."""
+    def store_request(self, files: Sequence[bytes]) -> bytes:
+        """The bytes of a STOW-RS of some instances."""
         boundary = secrets.token_hex(16)
         lines = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
         body = b"".join(lines + data + b"\r\n" for data in files) + f"--{boundary}--\r\n".encode()
         kind = f'multipart/related; type="application/dicom"; boundary={boundary}'
-        headers = {"Content-Type": kind, **JSON}
-        self._connection.request("POST", f"{self._root}/studies", body, headers)
-        response = self._connection.getresponse()
-        answer = response.read()
-        if response.status != 200:
-            raise RuntimeError(f"STOW: {response.status} {answer[:300]!r}")
+        return request(f"{self._root}/studies", {"Content-Type": kind, **JSON}, "POST", body)
+
+    def ask(self, message: bytes) -> int:
+        """Send, and read everything; the number of bytes."""
+        return self._connection.ask(message)
+
+    def store(self, files: Sequence[bytes]) -> None:
+        """Store some instances."""
+        self.ask(self.store_request(files))
+
+    def read_json(self, path: str) -> Any:
+        """An answer's content. Costs what a client in Python costs: not for measuring."""
+        with urllib.request.urlopen(
+            urllib.request.Request(self._url + path, headers=JSON)
+        ) as found:
+            return json.load(found)
 
 
 def spread(work: Callable[[int], object], connections: int) -> float:

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import psycopg
 
-START_SECONDS = 60
+START_SECONDS = 180
+STOP_SECONDS = 120
 PLUGINS = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 
 
@@ -33,6 +34,7 @@ class Server:
     """A running server: where it answers, and its process."""
 
     name: str
+    title: str
     root: str
     process: "subprocess.Popen[bytes]"
     http_port: int
@@ -42,9 +44,13 @@ class Server:
     """How many studies of 100 instances it holds to search among."""
 
     def stop(self) -> None:
-        """End it."""
+        """End it, by force where it does not end by itself."""
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(timeout=30)
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
 
 
 def start_hounsfield(folder: Path) -> Server:
@@ -60,8 +66,9 @@ def start_hounsfield(folder: Path) -> Server:
     with (folder / "hounsfield.log").open("wb") as log:
         process = subprocess.Popen([program, "serve"], env=env, stdout=log, stderr=log)
     _wait(f"http://127.0.0.1:{http_port}/readyz", process)
-    server = Server("hounsfield", "/dicom-web", process, http_port, dimse_port, "HOUNSFIELD")
-    return server
+    return Server(
+        "hounsfield", "Hounsfield", "/dicom-web", process, http_port, dimse_port, "HOUNSFIELD"
+    )
 
 
 def assert_durable(database_url: str) -> None:
@@ -105,7 +112,8 @@ def start_orthanc(folder: Path) -> Server:
             stderr=log,
         )
     _wait(f"http://127.0.0.1:{http_port}/system", process)
-    return Server("orthanc", "/dicom-web", process, http_port, dimse_port, "ORTHANC")
+    title = "Orthanc 1.10.1, tuned"
+    return Server("orthanc", title, "/dicom-web", process, http_port, dimse_port, "ORTHANC")
 
 
 def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
@@ -118,4 +126,5 @@ def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
                 return
         except OSError:
             time.sleep(0.2)
+    process.terminate()
     raise SystemExit(f"{url} does not answer")

@@ -2,7 +2,6 @@
 
 import io
 import itertools
-import random
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,15 +13,12 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
+from bench.names import NOBODY, patient
+
 FULL = 512
 SMALL = 16
-LAST_NAMES = ("Meyer", "Rossi", "Garcia", "Novak", "Silva", "Tanaka", "Okafor", "Larsen")
-FIRST_NAMES = ("Anna", "Ben", "Chen", "Dana", "Eva", "Finn", "Gita", "Hugo")
 UID_ROOT = "1.2.826.0.1.3680043.8.498."
 UID_DIGITS = 30
-NOBODY = 99_999
-"""The patient of what is only sent: none of those that are searched for."""
-
 _numbers = itertools.count(10 ** (UID_DIGITS - 1) + secrets.randbelow(10 ** (UID_DIGITS - 2)))
 
 
@@ -46,11 +42,11 @@ def make_series(
     size: int = FULL,
     *,
     study: str | None = None,
-    patient: int = NOBODY,
+    patient_number: int = NOBODY,
 ) -> Iterator[Slice]:
     """Slices of one series, each a copy of one file with its own UIDs and numbers in place."""
     study, series = study or new_uid(), new_uid()
-    model, held = _model(size, patient)
+    model, held = _model(size, patient_number)
     model = model.replace(held.study.encode(), study.encode())
     model = model.replace(held.series.encode(), series.encode())
     for number in range(1, count + 1):
@@ -64,13 +60,14 @@ NUMBER = b"76543210"
 
 
 @lru_cache(maxsize=4)
-def _model(size: int, patient: int) -> tuple[bytes, Slice]:
+def _model(size: int, patient_number: int) -> tuple[bytes, Slice]:
     dataset = _slice(new_uid(), new_uid(), size)
-    chance = random.Random(patient)
-    name = f"{chance.choice(LAST_NAMES)}{patient:04d}^{chance.choice(FIRST_NAMES)}"
-    date = f"2024{chance.randint(1, 12):02d}{chance.randint(1, 28):02d}"
-    dataset.PatientName, dataset.PatientID, dataset.StudyDate = name, f"B{patient:05d}", date
-    pixels = np.random.default_rng(patient).integers(0, 4096, (size, size), dtype="<u2")
+    who = patient(patient_number)
+    dataset.PatientName, dataset.PatientID = who.name, who.patient_id
+    dataset.PatientBirthDate, dataset.PatientSex = who.birth_date, who.sex
+    dataset.StudyDate, dataset.StudyTime = who.study_date, who.study_time
+    dataset.AccessionNumber = who.accession_number
+    pixels = np.random.default_rng(patient_number).integers(0, 4096, (size, size), dtype="<u2")
     dataset.PixelData = pixels.tobytes()
     data = encode(dataset)
     held = Slice(dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID, b"")
@@ -88,10 +85,8 @@ def _slice(study: str, series: str, size: int) -> Dataset:
     dataset.file_meta.MediaStorageSOPInstanceUID = UID(dataset.SOPInstanceUID)
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = study, series
     dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
-    dataset.StudyTime, dataset.AccessionNumber, dataset.Modality = "101500", "A1", "CT"
-    dataset.Manufacturer, dataset.StudyDescription = "Bench", "Chest"
+    dataset.Modality, dataset.Manufacturer, dataset.StudyDescription = "CT", "Bench", "Chest"
     dataset.SeriesDescription, dataset.ReferringPhysicianName = "Axial 5 mm", "Referrer^R"
-    dataset.PatientBirthDate, dataset.PatientSex = "19700101", "F"
     dataset.StudyID, dataset.SeriesNumber, dataset.InstanceNumber = "1", 1, number
     dataset.ImagePositionPatient = ["0", "0", number]
     dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
