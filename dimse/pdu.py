@@ -5,6 +5,7 @@ big-endian whatever the transfer syntax.
 """
 
 import socket
+from collections.abc import Iterator
 from enum import IntEnum
 from struct import Struct
 
@@ -46,6 +47,7 @@ class ProtocolError(Exception):
         self.reason = reason
 
 
+RELEASE_RQ = PDU_HEADER.pack(PduType.RELEASE_RQ, 4) + bytes(4)
 RELEASE_RP = PDU_HEADER.pack(PduType.RELEASE_RP, 4) + bytes(4)
 ABORT_BY_USER = PDU_HEADER.pack(PduType.ABORT, 4) + bytes(4)
 
@@ -66,6 +68,21 @@ def command_pdus(context_id: int, command: bytes, peer_maximum: int) -> bytes:
         pdus += PDV_HEADER.pack(len(fragment) + 2, context_id, 0x03 if is_last else 0x01)
         pdus += fragment
     return bytes(pdus)
+
+
+def data_values(pdu: memoryview) -> Iterator[tuple[int, int, memoryview]]:
+    """Context, message control header and fragment of each value in the body of a P-DATA-TF."""
+    offset, size = 0, len(pdu)
+    while offset < size:
+        if size - offset < PDV_HEADER.size:
+            raise ProtocolError(AbortReason.INVALID_PARAMETER, "a PDV without its header")
+        length, context_id, control = PDV_HEADER.unpack_from(pdu, offset)
+        end = offset + 4 + length
+        if length < 2 or end > size:
+            message = f"a PDV of {length} bytes in a PDU of {size}"
+            raise ProtocolError(AbortReason.INVALID_PARAMETER, message)
+        yield context_id, control, pdu[offset + PDV_HEADER.size : end]
+        offset = end
 
 
 class PduReader:
