@@ -4,7 +4,7 @@ Of a request only what a service needs is read; every operation that this room d
 read well enough to be answered.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from struct import Struct, error
 
@@ -12,11 +12,16 @@ from hounsfield.dimse.pdu import AbortReason, ProtocolError
 from hounsfield.dimse.status import Status
 
 C_STORE_RQ = 0x0001
+C_GET_RQ = 0x0010
+C_FIND_RQ = 0x0020
+C_MOVE_RQ = 0x0021
 C_ECHO_RQ = 0x0030
 C_CANCEL_RQ = 0x0FFF
 RESPONSE = 0x8000
 
 NO_DATA_SET = 0x0101
+WITH_DATA_SET = 0x0001
+MOST_COUNTED = 0xFFFF
 
 AFFECTED_SOP_CLASS_UID = 0x0002
 REQUESTED_SOP_CLASS_UID = 0x0003
@@ -28,6 +33,8 @@ STATUS = 0x0900
 OFFENDING_ELEMENT = 0x0901
 ERROR_COMMENT = 0x0902
 AFFECTED_SOP_INSTANCE_UID = 0x1000
+COUNTERS = (0x1020, 0x1021, 0x1022, 0x1023)
+"""Numbers of remaining, completed, failed and warning sub-operations."""
 
 ELEMENT = Struct("<HHI")
 UINT16 = Struct("<H")
@@ -43,6 +50,8 @@ class Request:
     has_data_set: bool
     sop_class_uid: str
     sop_instance_uid: str
+    elements: Mapping[int, bytes]
+    """All of its elements by number, for what one service alone asks of them."""
 
 
 def decode_request(data: bytes | bytearray) -> Request:
@@ -57,6 +66,7 @@ def decode_request(data: bytes | bytearray) -> Request:
                 elements.get(AFFECTED_SOP_CLASS_UID) or elements.get(REQUESTED_SOP_CLASS_UID, b"")
             ),
             sop_instance_uid=uid_of(elements.get(AFFECTED_SOP_INSTANCE_UID, b"")),
+            elements=elements,
         )
     except (error, KeyError) as cause:
         message = "a command set that cannot be read"
@@ -88,18 +98,25 @@ def uid_of(value: bytes) -> str:
     return value.decode("ascii", "replace").strip("\0 ")
 
 
-def encode_response(request: Request, status: Status) -> bytes:
+def encode_response(request: Request, status: Status, *, has_data_set: bool = False) -> bytes:
     """The command set that answers a request."""
+    data_set_type = WITH_DATA_SET if has_data_set else NO_DATA_SET
+    counters = status.sub_operations.counters() if status.sub_operations else ()
     return command_set(
         (
             element(AFFECTED_SOP_CLASS_UID, padded(request.sop_class_uid, "\0")),
             element(COMMAND_FIELD, UINT16.pack(request.command_field | RESPONSE)),
             element(MESSAGE_ID_RESPONDED_TO, UINT16.pack(request.message_id)),
-            element(COMMAND_DATA_SET_TYPE, UINT16.pack(NO_DATA_SET)),
+            element(COMMAND_DATA_SET_TYPE, UINT16.pack(data_set_type)),
             element(STATUS, UINT16.pack(status.code)),
             element(OFFENDING_ELEMENT, b"".join(map(_tag, status.offending_tags))),
             element(ERROR_COMMENT, padded(status.comment, " ")),
             element(AFFECTED_SOP_INSTANCE_UID, padded(request.sop_instance_uid, "\0")),
+            *(
+                element(number, UINT16.pack(min(count, MOST_COUNTED)))
+                for number, count in zip(COUNTERS, counters, strict=False)
+                if count is not None
+            ),
         )
     )
 
