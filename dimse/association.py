@@ -25,11 +25,11 @@ from hounsfield.dimse.pdu import (
     ABORT_BY_USER,
     RELEASE_RP,
     AbortReason,
+    AbortReceived,
     PduReader,
     PduType,
-    PeerAborted,
-    PeerReleased,
     ProtocolError,
+    ReleaseReceived,
     abort_by_provider,
 )
 from hounsfield.dimse.services import perform
@@ -116,9 +116,9 @@ class Association:
             if self._ending and not messages.is_partial:
                 raise EOFError
         elif kind == PduType.RELEASE_RQ and not messages.is_partial:
-            raise PeerReleased
+            raise ReleaseReceived
         elif kind == PduType.ABORT:
-            raise PeerAborted
+            raise AbortReceived
         else:
             message = f"{PduType(kind).name} where it has no place"
             raise ProtocolError(AbortReason.UNEXPECTED_PDU, message)
@@ -141,9 +141,9 @@ class Association:
                 how, farewell = "association.rejected", encode_reject(*error.codes)
             case ProtocolError():
                 how, farewell = "association.aborted", abort_by_provider(error.reason)
-            case PeerReleased():
+            case ReleaseReceived():
                 how, farewell = "association.released", RELEASE_RP
-            case PeerAborted():
+            case AbortReceived():
                 how = "association.aborted_by_peer"
             case TimeoutError():
                 how, farewell = "association.idle", abort_by_provider(AbortReason.NOT_SPECIFIED)

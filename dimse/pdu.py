@@ -51,11 +51,11 @@ class AssociationEnded(Exception):
     """The peer ended the association, in whatever it or we were in the middle of."""
 
 
-class PeerAborted(AssociationEnded):
+class AbortReceived(AssociationEnded):
     """By an A-ABORT."""
 
 
-class PeerReleased(AssociationEnded):
+class ReleaseReceived(AssociationEnded):
     """By an A-RELEASE-RQ."""
 
 
