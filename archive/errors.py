@@ -8,6 +8,7 @@ has one table from these types to its own codes.
     │   ├── SOPClassNotSupported
     │   ├── TransferSyntaxNotSupported
     │   ├── InvalidQuery           a search that cannot be answered as asked
+    │   │   └── KeyNotSupported    it names an attribute that nothing here is searched by
     │   ├── NotFound
     │   │   └── Gone               known, and deleted
     │   ├── TooLarge               over a limit that an administrator set
@@ -62,6 +63,10 @@ class TransferSyntaxNotSupported(Permanent):
 
 class InvalidQuery(Permanent):
     """A search with a key, value or page that cannot be applied."""
+
+
+class KeyNotSupported(InvalidQuery):
+    """A matching key that is not indexed. C-FIND may pass over it (PS3.4 C.2.2.1.3)."""
 
 
 class NotFound(Permanent):

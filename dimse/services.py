@@ -4,6 +4,7 @@ from hounsfield.archive.archive import Archive
 from hounsfield.archive.types import Source
 from hounsfield.dimse.command import C_ECHO_RQ, C_FIND_RQ, C_GET_RQ, C_MOVE_RQ, C_STORE_RQ, Request
 from hounsfield.dimse.exchange import Exchange
+from hounsfield.dimse.find import Find
 from hounsfield.dimse.negotiation import AcceptedContext, Service
 from hounsfield.dimse.operation import Operation, Refused, unrecognized
 from hounsfield.dimse.status import NOT_AUTHORIZED, SOP_CLASS_NOT_SUPPORTED, Status
@@ -33,6 +34,8 @@ def perform(
         return Refused(Status(SOP_CLASS_NOT_SUPPORTED, "the requestor is not SCU of this class"))
     if request.command_field == C_STORE_RQ:
         return Store(archive, source, request, context)
+    if request.command_field == C_FIND_RQ:
+        return Find(archive, exchange, request, context)
     if request.command_field == C_ECHO_RQ:
         return Echo(request, context)
     return unrecognized(request)
