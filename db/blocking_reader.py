@@ -2,26 +2,29 @@
 
 The statements are those of the event loop's reader (:mod:`hounsfield.db.reader`), and so are the
 coroutines that ask them: here each answer is there when ``fetch`` returns, so that such a coroutine
-runs to its end without an event loop (:func:`run`). Connections are few and are kept; a
-statement is prepared once in each.
+runs to its end without an event loop (:func:`run`). Connections are few and are kept.
 """
 
 import threading
+import time
 from collections.abc import Coroutine
 from functools import lru_cache
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg import pq
+from psycopg.adapt import PyFormat, Transformer
 from psycopg.conninfo import conninfo_to_dict
 
 from hounsfield.db.reader import (
     CHECKOUT_SECONDS,
-    CONNECT_SECONDS,
+    GRACE_SECONDS,
     MOST_PREPARED,
     Rows,
     Values,
     numbered,
 )
+from hounsfield.db.writer import LibpqConnection
 
 T = TypeVar("T")
 
@@ -32,7 +35,7 @@ class BlockingReader:
     def __init__(self, url: str, size: int, timeout_seconds: float) -> None:
         self._url = url
         self._timeout = timeout_seconds
-        self._idle: list[psycopg.Connection[tuple[Any, ...]]] = []
+        self._idle: list[_Connection] = []
         self._places = threading.Semaphore(size)
         self._closed = False
 
@@ -45,46 +48,67 @@ class BlockingReader:
         finally:
             self._places.release()
 
-    def _fetch(self, statement: bytes, values: Values) -> Rows:
-        while self._idle:
-            # The one that was used last: its plans and pages are warm.
-            connection = self._idle.pop()
+    def _fetch(self, statement: str, values: Values) -> Rows:
+        while (connection := self._take()) is not None:
             try:
                 return self._fetch_on(connection, statement, values)
             except psycopg.OperationalError:
-                if not connection.closed:
+                if not connection.is_lost:
                     raise
                 # Lost since it was used: the server may be back by now.
         return self._fetch_on(self._connect(), statement, values)
 
-    def _fetch_on(
-        self, connection: psycopg.Connection[tuple[Any, ...]], statement: bytes, values: Values
-    ) -> Rows:
+    def _fetch_on(self, connection: "_Connection", statement: str, values: Values) -> Rows:
         try:
-            with psycopg.RawCursor(connection) as cursor:
-                return cursor.execute(statement, values, prepare=True, binary=True).fetchall()
+            return connection.read(statement, values, self._timeout + GRACE_SECONDS)
         finally:
-            if self._closed:
-                connection.close()
-            elif not connection.closed:
+            if connection.is_open and not self._closed:
                 self._idle.append(connection)
+            else:
+                connection.close()
 
-    def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+    def _take(self) -> "_Connection | None":
+        """The one that was used last: its plans and pages are warm."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+    def _connect(self) -> "_Connection":
         options = conninfo_to_dict(self._url).get("options") or ""
-        connection = psycopg.connect(
-            self._url,
-            autocommit=True,
-            connect_timeout=CONNECT_SECONDS,
-            options=f"{options} -c statement_timeout={int(self._timeout * 1000)}",
-        )
-        connection.prepared_max = MOST_PREPARED
-        return connection
+        limit = f"{options} -c statement_timeout={int(self._timeout * 1000)}"
+        return _Connection(self._url, limit)
 
     def close(self) -> None:
         """Close every connection; those at work close when they come back."""
         self._closed = True
-        while self._idle:
-            self._idle.pop().close()
+        while (connection := self._take()) is not None:
+            connection.close()
+
+
+class _Connection(LibpqConnection):
+    """One that reads values of any type."""
+
+    @property
+    def is_lost(self) -> bool:
+        """The server has hung up."""
+        return self._libpq.status != pq.ConnStatus.OK
+
+    def read(self, statement: str, values: Values, seconds: float) -> Rows:
+        """Run a statement."""
+        deadline = time.monotonic() + seconds
+        transformer = Transformer(self._connection)
+        # As text and untyped: PostgreSQL knows what each place in the statement takes.
+        written = transformer.dump_sequence(values, [PyFormat.TEXT] * len(values))
+        if statement in self._prepared or len(self._prepared) < MOST_PREPARED:
+            name = self._prepare(statement, deadline)
+            self._libpq.send_query_prepared(name, written, result_format=pq.Format.BINARY)
+        else:
+            text = statement.encode()
+            self._libpq.send_query_params(text, written, result_format=pq.Format.BINARY)
+        result = self._result(deadline)
+        transformer.set_pgresult(result)
+        return transformer.load_rows(0, result.ntuples, tuple)
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -99,5 +123,5 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 @lru_cache(maxsize=MOST_PREPARED)
-def _numbered(statement: str) -> bytes:
-    return numbered(statement)
+def _numbered(statement: str) -> str:
+    return numbered(statement).decode()

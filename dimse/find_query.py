@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from hounsfield.archive.attributes import SERIES, STUDY
 from hounsfield.archive.dicom_json import Members
 from hounsfield.archive.errors import DataSetMismatch
+from hounsfield.archive.index_text import without_controls
 from hounsfield.archive.matches import COMPUTED, Matched
 from hounsfield.archive.matching import ORDER, SEARCHABLE
 from hounsfield.archive.search import Level, Match, Options, Query
@@ -118,7 +119,7 @@ def _matches(members: Members, *, with_offset: bool) -> Iterator[Match]:
         if element["vr"] == "SQ":
             for path, value in _item_matches(tag, element):
                 yield Match(path, value)
-        elif value := text_of(element):
+        elif value := without_controls(text_of(element)):
             yield Match((tag,), value)
 
 
@@ -128,7 +129,7 @@ def _item_matches(tag: str, element: Members) -> Iterator[tuple[tuple[str, ...],
             continue
         if nested["vr"] == "SQ":
             yield from (((tag, *path), value) for path, value in _item_matches(inner, nested))
-        elif value := text_of(nested):
+        elif value := without_controls(text_of(nested)):
             yield (tag, inner), value
 
 
