@@ -14,7 +14,7 @@ from hounsfield.dimse.command import Request
 from hounsfield.dimse.exchange import Exchange
 from hounsfield.dimse.find_query import Asked, parse_find
 from hounsfield.dimse.identifier import IdentifierWriter, Incoming
-from hounsfield.dimse.negotiation import FIND_CLASSES, AcceptedContext
+from hounsfield.dimse.negotiation import AcceptedContext
 from hounsfield.dimse.status import (
     CANCELED,
     CANNOT_UNDERSTAND,
@@ -48,8 +48,7 @@ class Find:
 
     def finish(self) -> Status:
         """Answer every match, and then that this was all."""
-        uid = self._request.sop_class_uid
-        if uid != self._context.abstract_syntax or uid not in FIND_CLASSES:
+        if self._request.sop_class_uid != self._context.abstract_syntax:
             return Status(SOP_CLASS_NOT_SUPPORTED, "not the SOP class of this context")
         if not self._request.has_data_set:
             return Status(CANNOT_UNDERSTAND, "a C-FIND without an identifier")

@@ -5,7 +5,7 @@ from hounsfield.archive.types import Source
 from hounsfield.dimse.command import C_ECHO_RQ, C_FIND_RQ, C_GET_RQ, C_MOVE_RQ, C_STORE_RQ, Request
 from hounsfield.dimse.exchange import Exchange
 from hounsfield.dimse.find import Find
-from hounsfield.dimse.negotiation import AcceptedContext, Service
+from hounsfield.dimse.negotiation import FIND_CLASSES, AcceptedContext, Service
 from hounsfield.dimse.operation import Operation, Refused, unrecognized
 from hounsfield.dimse.status import NOT_AUTHORIZED, SOP_CLASS_NOT_SUPPORTED, Status
 from hounsfield.dimse.storage import Store
@@ -34,7 +34,7 @@ def perform(
         return Refused(Status(SOP_CLASS_NOT_SUPPORTED, "the requestor is not SCU of this class"))
     if request.command_field == C_STORE_RQ:
         return Store(archive, source, request, context)
-    if request.command_field == C_FIND_RQ:
+    if request.command_field == C_FIND_RQ and context.abstract_syntax in FIND_CLASSES:
         return Find(archive, exchange, request, context)
     if request.command_field == C_ECHO_RQ:
         return Echo(request, context)

@@ -186,4 +186,7 @@ def test_an_identifier_that_cannot_be_read_is_c000(peer: Peer, data: bytes) -> N
 def test_a_find_on_a_context_of_another_class_is_refused(peer: Peer) -> None:
     peer.command(1, find_rq())
     peer.data(1, identifier())
+    assert list(responses(peer)) == [0x0211]
+    peer.command(3, find_rq().replace(b"2.2.1\0", b"2.1.1\0"))
+    peer.data(3, identifier())
     assert list(responses(peer)) == [0x0122]
