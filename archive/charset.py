@@ -1,4 +1,4 @@
-"""Specific Character Set (PS3.3 C.12.1.1.2, PS3.5 6.1.2): from encoded bytes to text.
+"""Specific Character Set (PS3.3 C.12.1.1.2, PS3.5 6.1.2): from encoded bytes to text, and back.
 
 pydicom's tables name the codecs; the splitting is our own, for a value has to be decoded
 before it is split: 5C, 5E and 3D occur inside characters of GB18030, GBK and ISO-IR 87.
@@ -11,12 +11,16 @@ from functools import lru_cache
 from pydicom.charset import CODES_TO_ENCODINGS, python_encoding
 
 Decode = Callable[[bytes], str]
+Encode = Callable[[str], bytes]
 
 DEFAULT = "latin-1"
 """Codec of the default repertoire; latin-1 so that undeclared bytes are kept apart."""
 
 _ESCAPED = re.compile(rb"(\x1b\$?[()\-.][@-~]|\x1b\$[@-~])")
 _DELIMITERS = re.compile(rb"[\\^=\r\n\t\f]")
+_ESCAPES = {codec: escape for escape, codec in CODES_TO_ENCODINGS.items()}
+_JIS_X_0201 = "shift_jis"
+_PARTS = re.compile(r"([\\\\^=\r\n\t\f])")
 _KEEPS_ESCAPE = ("iso2022_jp", "iso2022_jp_2")
 _SPELLING = re.compile(r"^ISO[ _-]?(2022[ _-])?IR[ _-]?(\d+)$")
 
@@ -62,3 +66,40 @@ def _decode_with_escapes(raw: bytes, first: str) -> str:
         end = found.start() if found else len(part)
         text.append(part[:end].decode(codec, "replace") + part[end:].decode(first, "replace"))
     return "".join(text)
+
+
+@lru_cache(maxsize=256)
+def encoder(specific_character_set: tuple[str, ...]) -> Encode:
+    """The function that encodes text in these. It raises ValueError for what does not fit."""
+    if not specific_character_set:
+        return lambda text: text.encode("ascii")
+    codecs = [_codec(value) for value in specific_character_set]
+    decode = decoder(specific_character_set)
+
+    def encode(text: str) -> bytes:
+        if text.isascii():
+            return text.encode("ascii")
+        encoded = b"".join(_encode_part(part, codecs) for part in _PARTS.split(text))
+        if decode(encoded) != text:
+            raise ValueError("the text does not fit into the character set")
+        return encoded
+
+    return encode
+
+
+def _encode_part(part: str, codecs: list[str]) -> bytes:
+    """What lies between delimiters, at which escape sequences end (PS3.5 6.1.2.5.3)."""
+    if part.isascii():
+        return part.encode("ascii")
+    for codec in codecs:
+        try:
+            encoded = part.encode("ascii" if codec == DEFAULT else codec)
+        except (UnicodeEncodeError, LookupError):
+            continue
+        if codec == _JIS_X_0201 and len(encoded) != len(part):
+            continue  # the codec knows more characters than the set
+        if codec in _KEEPS_ESCAPE:
+            # Its last escape sequence goes back to the first set.
+            return encoded[:-3] + b"\x1b(J" if codecs[0] == _JIS_X_0201 else encoded
+        return encoded if codec == codecs[0] else _ESCAPES.get(codec, b"") + encoded
+    raise ValueError("the text does not fit into the character set")

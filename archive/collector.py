@@ -140,7 +140,10 @@ class Collector:
     def change_character_set(self, level: Level, values: object) -> None:
         """From here on text is decoded as (0008,0005) says; what we write is UTF-8 (F.2)."""
         if isinstance(values, list):
-            level.decode = decoder(tuple(str(value or "") for value in values))
+            character_set = tuple(str(value or "") for value in values)
+            level.decode = decoder(character_set)
+            if not level.path:
+                self.scanned.character_set = character_set
             level.members[KEYS[CHARACTER_SET]] = {"vr": "CS", "Value": ["ISO_IR 192"]}
 
     def settle(self, level: Level, parent: Level | None) -> None:

@@ -8,6 +8,7 @@ has one table from these types to its own codes.
     │   ├── SOPClassNotSupported
     │   ├── TransferSyntaxNotSupported
     │   ├── InvalidQuery           a search that cannot be answered as asked
+    │   │   └── KeyNotSupported    it names an attribute that nothing here is searched by
     │   ├── NotFound
     │   │   └── Gone               known, and deleted
     │   ├── TooLarge               over a limit that an administrator set
@@ -15,7 +16,12 @@ has one table from these types to its own codes.
     │   └── CannotAnalyse          a model cannot run on this series; says why
     └── Retriable                  may go through later
         ├── OutOfResources         no space, no memory, too many at once
-        └── Unavailable            database or object store does not answer
+        ├── Unavailable            database or object store does not answer
+        └── PeerFailed             another DICOM node, on an association that we open
+            ├── PeerUnreachable    no connection, or no answer
+            ├── PeerUntrusted      TLS: one of the two does not accept the other
+            ├── PeerRejected       it rejected the association
+            └── PeerAborted        it ended the association, or broke its rules
 """
 
 
@@ -59,6 +65,10 @@ class InvalidQuery(Permanent):
     """A search with a key, value or page that cannot be applied."""
 
 
+class KeyNotSupported(InvalidQuery):
+    """A matching key that is not indexed. C-FIND may pass over it (PS3.4 C.2.2.1.3)."""
+
+
 class NotFound(Permanent):
     """No such study, series, instance, frame or bulk data."""
 
@@ -85,3 +95,27 @@ class OutOfResources(Retriable):
 
 class Unavailable(Retriable):
     """The database or the object store does not answer."""
+
+
+class PeerFailed(Retriable):
+    """Another DICOM node does not do its part on an association that we open."""
+
+
+class PeerUnreachable(PeerFailed):
+    """No connection comes about, or an answer does not come in time."""
+
+
+class PeerUntrusted(PeerFailed):
+    """TLS does not come about: one of the two does not accept the other."""
+
+
+class PeerRejected(PeerFailed):
+    """The peer rejects the association (PS3.8 9.3.4)."""
+
+    def __init__(self, message: str, result: int, source: int, reason: int) -> None:
+        super().__init__(message)
+        self.codes = (result, source, reason)
+
+
+class PeerAborted(PeerFailed):
+    """The peer ends the association before all is said, or breaks the rules of PS3.7 or PS3.8."""

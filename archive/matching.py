@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from pydicom.datadict import keyword_for_tag
 
-from hounsfield.archive.errors import InvalidQuery
+from hounsfield.archive.errors import InvalidQuery, KeyNotSupported
 from hounsfield.archive.match_values import PARSERS
 from hounsfield.db.repositories.conditions import (
     EMPTY,
@@ -60,11 +60,13 @@ SEARCHABLE: dict[str, Searchable] = {
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Ways of matching that a client asks for (PS3.18 8.3.4.2, 8.3.4.5, 8.3.4.6)."""
+    """Ways of matching that a client asks for (PS3.18 8.3.4.2, 8.3.4.5, 8.3.4.6; PS3.4 C.5)."""
 
     fuzzy: bool = False
     empty_values: bool = False
     multiple_values: bool = False
+    combined_datetime: bool = True
+    """A range of dates and one of times are one range of both; each by itself where not."""
 
 
 LITERAL = Options()
@@ -103,7 +105,7 @@ def _administered(
     """The one of these attributes that is nearest to the level of the search."""
     found = [each for each in indexed if each.path == ".".join(path)]
     if not found:
-        raise InvalidQuery(f"{name} is not indexed: it cannot be searched for")
+        raise KeyNotSupported(f"{name} is not indexed: it cannot be searched for")
     found.sort(key=lambda each: ORDER.index(Level(each.level)))
     fitting = [each for each in found if ORDER.index(Level(each.level)) <= ORDER.index(level)]
     if not fitting:

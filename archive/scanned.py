@@ -79,6 +79,8 @@ class Scanned:
     offset_tables: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Extended Offset Table (7FE0,0001) and its lengths (7FE0,0002)."""
     warnings: list[str] = field(default_factory=list)
+    character_set: tuple[str, ...] = ()
+    """(0008,0005) of the top level as it was sent."""
 
 
 def tag_text(tag: int) -> str:

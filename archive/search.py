@@ -1,10 +1,11 @@
-"""One typed search for QIDO-RS (PS3.18 10.6) and, later, C-FIND (PS3.4 C.4.1).
+"""One typed search for QIDO-RS (PS3.18 10.6) and C-FIND (PS3.4 C.4.1).
 
 A filter that cannot be applied is an error, never dropped: a client that believes its filter
 was honoured would show the wrong patient's studies.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,10 @@ import psycopg
 from psycopg.errors import QueryCanceled
 
 from hounsfield.archive.answers import Members, included, write
-from hounsfield.archive.errors import TooLarge, Unavailable
+from hounsfield.archive.errors import KeyNotSupported, TooLarge, Unavailable
 from hounsfield.archive.matching import LITERAL, SEARCHABLE, Options, parse_match
 from hounsfield.archive.moments import TIMEZONE, combine
-from hounsfield.db.reader import Rows
+from hounsfield.db.reader import Fetching, Rows
 from hounsfield.db.repositories import search as statements
 from hounsfield.db.repositories.conditions import Condition, Level, ValueCondition
 from hounsfield.db.repositories.index_attributes import IndexAttribute, find_indexed
@@ -55,6 +56,8 @@ class Query:
     limit: int | None = None
     offset: int = 0
     options: Options = LITERAL
+    optional_keys: bool = False
+    """A key that nothing is indexed by is passed over, with a warning (PS3.4 C.2.2.1.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,44 +71,65 @@ class SearchResult:
 
 async def search(archive: "Archive", query: Query) -> SearchResult:
     """Answer a query. Raises InvalidQuery, TooLarge, or Unavailable while the database is away."""
-    scope = Scope(query.study_instance_uid, query.series_instance_uid)
+    reader = archive.database.reader
     limit = min(DEFAULT_LIMIT if query.limit is None else query.limit, MAX_LIMIT)
-    try:
-        conditions, warnings = await _conditions(archive, query)
+    with database_errors():
+        conditions, warnings = await judge(reader, query)
         rows, remaining = await statements.search(
-            archive.database.reader, query.level, scope, conditions, limit, query.offset
+            reader, query.level, scope_of(query), conditions, limit, query.offset
         )
-        extras = await _included(archive, query, rows)
-    except QueryCanceled as error:
-        raise TooLarge("the search takes too long: ask for less") from error
-    except psycopg.Error as error:
-        raise Unavailable("the database does not answer") from error
+        extras = await _included(reader, query, rows)
     items = write(query.level, rows, extras)
     return SearchResult(items, remaining, warnings)
 
 
-async def _conditions(
-    archive: "Archive", query: Query
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """What goes wrong in the database, as an error of the archive."""
+    try:
+        yield
+    except QueryCanceled as error:
+        raise TooLarge("the search takes too long: ask for less") from error
+    except psycopg.Error as error:
+        raise Unavailable("the database does not answer") from error
+
+
+def scope_of(query: Query) -> Scope:
+    """The part of the archive that a query is for."""
+    return Scope(query.study_instance_uid, query.series_instance_uid)
+
+
+async def judge(
+    reader: Fetching, query: Query
 ) -> tuple[list[Condition | ValueCondition], tuple[str, ...]]:
-    """The judged query, and what its client has to be told."""
+    """The conditions of a query, and what its client has to be told. Raises InvalidQuery."""
     matches = [match for match in query.matches if match.path != TIMEZONE]
     offset = next((match.value for match in query.matches if match.path == TIMEZONE), "")
     beyond = [match for match in matches if match.path not in IN_COLUMNS]
     indexed: Sequence[IndexAttribute] = ()
     if beyond:
         paths = [".".join(match.path) for match in beyond]
-        indexed = await find_indexed(archive.database.reader, paths)
-    conditions = [
-        condition
-        for match in matches
-        if (condition := parse_match(query.level, match.path, match.value, query.options, indexed))
-    ]
+        indexed = await find_indexed(reader, paths)
+    conditions: list[Condition | ValueCondition] = []
+    warnings = []
+    for match in matches:
+        try:
+            found = parse_match(query.level, match.path, match.value, query.options, indexed)
+        except KeyNotSupported as error:
+            if not query.optional_keys:
+                raise
+            warnings.append(error.message)
+        else:
+            conditions += [found] if found else []
     names = {each.path for each in indexed if each.vr == "PN"}
-    literal = query.options.fuzzy and any(".".join(match.path) in names for match in beyond)
-    return combine(conditions, offset), (FUZZY_WARNING,) if literal else ()
+    if query.options.fuzzy and any(".".join(match.path) in names for match in beyond):
+        warnings.append(FUZZY_WARNING)
+    if query.options.combined_datetime or offset:
+        conditions = combine(conditions, offset)
+    return conditions, tuple(warnings)
 
 
-async def _included(archive: "Archive", query: Query, rows: Rows) -> Sequence[Members]:
+async def _included(reader: Fetching, query: Query, rows: Rows) -> Sequence[Members]:
     """What ``includefield`` asks for beyond the ready attributes.
 
     Those hold all that is known of a study or series; an attribute of a lower level is not
@@ -113,6 +137,6 @@ async def _included(archive: "Archive", query: Query, rows: Rows) -> Sequence[Me
     """
     if query.level is not Level.INSTANCE or not (query.include or query.include_all):
         return []
-    kept = await statements.metadata_of(archive.database.reader, [row[0] for row in rows])
+    kept = await statements.metadata_of(reader, [row[0] for row in rows])
     wanted = None if query.include_all else query.include
     return [included(kept[row[0]], wanted) for row in rows]

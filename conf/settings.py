@@ -8,9 +8,9 @@ A setting is named by its path: ``HOUNSFIELD_HTTP__PORT=8081`` in the environmen
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -62,8 +62,22 @@ class HttpSettings(_Section):
     body_timeout_seconds: Seconds = Field(60, description="longest silence while a body arrives")
 
 
+class DimseTlsSettings(_Section):
+    """TLS for associations, those that we accept and those that we open (PS3.15 B.9 to B.13)."""
+
+    certificate: Path | None = Field(None, description="PEM: our certificate and its chain")
+    key: Path | None = Field(None, description="PEM: its private key")
+    ca: Path | None = Field(None, description="PEM: who signs the certificates of peers")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key belong together")
+        return self
+
+
 class DimseSettings(_Section):
-    """The DIMSE listener (PS3.8) and its limits."""
+    """The DIMSE listener (PS3.8), its limits, and how patient we are with peers that we call."""
 
     host: str = "127.0.0.1"
     port: Port = 11112
@@ -78,6 +92,10 @@ class DimseSettings(_Section):
     max_associations: int = Field(200, ge=1)
     max_associations_per_host: int = Field(100, ge=1)
     max_handshakes_per_host: int = Field(50, ge=1, description="connections not yet associated")
+    connect_seconds: Seconds = Field(
+        15, description="how long a peer that we call may take to accept an association"
+    )
+    tls: DimseTlsSettings = DimseTlsSettings()
 
 
 class DatabaseSettings(_Section):

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from hounsfield.conf.settings import DatabaseSettings
+from hounsfield.db.blocking_reader import BlockingReader
 from hounsfield.db.reader import Reader
 from hounsfield.db.writer import NoAnswer, Rows, Writer
 
@@ -156,6 +157,11 @@ class Database:
         """The quick way for coroutines: searches and retrieves, without SQLAlchemy."""
         return Reader(self.url, self._pool_size, self._read_timeout)
 
+    @cached_property
+    def blocking_reader(self) -> BlockingReader:
+        """The same for threads."""
+        return BlockingReader(self.url, self._pool_size, self._read_timeout)
+
     def transaction(self) -> AbstractContextManager[Connection]:
         """A connection with a transaction that commits at the end of the block."""
         return self.engine.begin()
@@ -191,11 +197,14 @@ class Database:
         return _again_where_asked(once)
 
     def close(self) -> None:
-        """Close the threads' pool (the coroutines' pool is closed by its event loop)."""
+        """Close the threads' pools (those of coroutines are closed by their event loop)."""
         if "engine" in self.__dict__:
             self.engine.dispose()
         if "_writer" in self.__dict__:
             self._writer.close()
+        if "blocking_reader" in self.__dict__:
+            self.blocking_reader.close()
+            del self.__dict__["blocking_reader"]
 
     async def aclose(self) -> None:
         """Close the coroutines' pools; the next event loop makes its own."""

@@ -11,7 +11,7 @@ it not even answer that, the connection is dropped.
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 from psycopg import pq
@@ -28,6 +28,13 @@ CHECKOUT_SECONDS = 5.0
 GRACE_SECONDS = 2.0
 MOST_PREPARED = 256
 LOST = "the database does not answer"
+
+
+class Fetching(Protocol):
+    """Something that runs statements."""
+
+    async def fetch(self, statement: str, values: Values = ()) -> Rows:
+        """The rows of a statement with ``%s`` for each value. Raises psycopg.Error."""
 
 
 class Reader:
@@ -128,7 +135,7 @@ class _Connection:
     async def _execute(self, statement: str, values: Sequence[Buffer | None]) -> pq.abc.PGresult:
         name = self._prepared.get(statement)
         if name is None:
-            text = _numbered(statement)
+            text = numbered(statement)
             if len(self._prepared) >= MOST_PREPARED:
                 self._libpq.send_query_params(text, values, result_format=pq.Format.BINARY)
                 return await self._next_result()
@@ -191,7 +198,7 @@ class _Connection:
             self._libpq.finish()
 
 
-def _numbered(statement: str) -> bytes:
+def numbered(statement: str) -> bytes:
     """Placeholders as the protocol has them: $1, $2, and so on."""
     first, *rest = statement.split("%s")
     return "".join([first, *(f"${n}{part}" for n, part in enumerate(rest, 1))]).encode()

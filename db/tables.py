@@ -45,6 +45,7 @@ class Base(DeclarativeBase):
         dict[str, Any]: JSONB,
         list[Any]: JSONB,
         list[int]: ARRAY(Integer),
+        list[str]: ARRAY(Text),
     }
 
 
@@ -294,6 +295,31 @@ class Job(Base):
     ended_at: Mapped[dt.datetime | None]
 
     __table_args__ = (Index("job_newest", text("created_at DESC")),)
+
+
+class Peer(Base):
+    """A DICOM node that we know: where it is, how it shows that it is who it says, its rights."""
+
+    __tablename__ = "peer"
+
+    ae_title: Mapped[str] = mapped_column(primary_key=True)
+    host: Mapped[str] = mapped_column(comment="where we open associations; empty: nowhere")
+    port: Mapped[int] = mapped_column(Integer)
+    tls: Mapped[bool]
+    addresses: Mapped[list[str]] = mapped_column(comment="networks that it calls from; none: any")
+    certificate: Mapped[str] = mapped_column(
+        comment="sha256:… of its certificate, or a name in it; empty: any"
+    )
+    may_store: Mapped[bool]
+    may_find: Mapped[bool]
+    may_get: Mapped[bool]
+    may_move: Mapped[bool]
+    may_commit: Mapped[bool]
+    may_receive: Mapped[bool] = mapped_column(comment="a destination of C-MOVE and of what we send")
+    max_associations: Mapped[int | None] = mapped_column(Integer)
+    preferred_transfer_syntaxes: Mapped[list[str]]
+    description: Mapped[str]
+    changed_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
 
 
 class IndexAttribute(Base):

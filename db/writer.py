@@ -35,14 +35,14 @@ class Writer:
     def __init__(self, url: str, timeout_seconds: float) -> None:
         self._url = url
         self._timeout = timeout_seconds
-        self._idle: list[_Connection] = []
+        self._idle: list[LibpqConnection] = []
 
     def fetch(self, statement: str, values: Values) -> Rows:
         """The rows, as text, of a statement with ``$1``, ``$2``, … for its values.
 
         Text values go as text and bytes as ``bytea``. Raises psycopg.Error; NoAnswer is one.
         """
-        connection = self._take() or _Connection(self._url)
+        connection = self._take() or LibpqConnection(self._url)
         try:
             rows = connection.fetch(statement, values, self._timeout)
         finally:
@@ -52,7 +52,7 @@ class Writer:
                 connection.close()
         return rows
 
-    def _take(self) -> "_Connection | None":
+    def _take(self) -> "LibpqConnection | None":
         """The one that was used last, its plans and pages are warm."""
         while self._idle:
             try:
@@ -69,13 +69,13 @@ class Writer:
             self._idle.pop().close()
 
 
-class _Connection:
+class LibpqConnection:
     """One connection of libpq, and the names under which its statements are prepared."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, options: str | None = None) -> None:
         # Kept, for what psycopg collects it closes.
         self._connection: psycopg.Connection[Any] = psycopg.connect(
-            url, autocommit=True, connect_timeout=CONNECT_SECONDS
+            url, autocommit=True, connect_timeout=CONNECT_SECONDS, options=options
         )
         self._libpq = self._connection.pgconn
         self._libpq.nonblocking = 1
@@ -98,12 +98,7 @@ class _Connection:
     def fetch(self, statement: str, values: Values, seconds: float) -> Rows:
         """Run a statement; what fails half-way leaves a connection that is not open."""
         deadline = time.monotonic() + seconds
-        name = self._prepared.get(statement)
-        if name is None:
-            name = b"write%d" % len(self._prepared)
-            self._libpq.send_prepare(name, statement.encode())
-            self._result(deadline)
-            self._prepared[statement] = name
+        name = self._prepare(statement, deadline)
         self._libpq.send_query_prepared(
             name,
             [_as_text(value) if isinstance(value, str) else value for value in values],
@@ -115,6 +110,16 @@ class _Connection:
             tuple((result.get_value(row, column) or b"").decode() for column in columns)
             for row in range(result.ntuples)
         ]
+
+    def _prepare(self, statement: str, deadline: float) -> bytes:
+        """The name of a statement, which PostgreSQL plans once."""
+        name = self._prepared.get(statement)
+        if name is None:
+            name = b"once%d" % len(self._prepared)
+            self._libpq.send_prepare(name, statement.encode())
+            self._result(deadline)
+            self._prepared[statement] = name
+        return name
 
     def _result(self, deadline: float) -> pq.abc.PGresult:
         while self._libpq.flush():

@@ -10,10 +10,7 @@ from typing import Any
 
 import orjson
 
-from hounsfield.archive.dicom_json import Members, values_of
-from hounsfield.archive.errors import CannotUnderstand, TooLarge
-from hounsfield.archive.file_meta import EXPLICIT_LITTLE
-from hounsfield.dicomweb.dataset_writer import (
+from hounsfield.archive.dataset_writer import (
     BINARY,
     CHARACTER_SET,
     UTF_8,
@@ -21,6 +18,9 @@ from hounsfield.dicomweb.dataset_writer import (
     element_head,
     is_group_length,
 )
+from hounsfield.archive.dicom_json import Members, values_of
+from hounsfield.archive.errors import CannotUnderstand, TooLarge
+from hounsfield.archive.file_meta import EXPLICIT_LITTLE
 from hounsfield.dicomweb.pixel_payload import encapsulated, transfer_syntax_of
 from hounsfield.dicomweb.spool import BulkPart, Spool
 

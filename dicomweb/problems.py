@@ -18,6 +18,7 @@ from hounsfield.archive.errors import (
     NotFound,
     ObjectDamaged,
     OutOfResources,
+    PeerFailed,
     SOPClassNotSupported,
     TooLarge,
     TransferSyntaxNotSupported,
@@ -99,6 +100,7 @@ STATUS: dict[type[HounsfieldError], HTTPStatus] = {
     ObjectDamaged: HTTPStatus.INTERNAL_SERVER_ERROR,
     OutOfResources: HTTPStatus.SERVICE_UNAVAILABLE,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    PeerFailed: HTTPStatus.BAD_GATEWAY,
 }
 
 

@@ -61,13 +61,13 @@ def decode_request(pdu: bytes) -> AssociateRequest:
     try:
         version, called, calling = FIXED.unpack_from(pdu, PDU_HEADER.size)
         request = AssociateRequest(version, called, calling)
-        for kind, value in _items(pdu[PDU_HEADER.size + FIXED.size :]):
+        for kind, value in items_of(pdu[PDU_HEADER.size + FIXED.size :]):
             if kind == 0x10:
-                request.application_context = _text(value)
+                request.application_context = text_of(value)
             elif kind == 0x20:
                 request.contexts.append(_proposed_context(value))
             elif kind == 0x50:
-                for sub_kind, sub_value in _items(value):
+                for sub_kind, sub_value in items_of(value):
                     _take_user_item(request, sub_kind, sub_value)
     except (error, IndexError) as cause:
         message = "an item of the A-ASSOCIATE-RQ is cut short"
@@ -75,7 +75,8 @@ def decode_request(pdu: bytes) -> AssociateRequest:
     return request
 
 
-def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
+def items_of(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Type and value of each item or sub-item. Raises ProtocolError where one is cut short."""
     offset = 0
     while offset < len(data):
         kind, length = ITEM_HEADER.unpack_from(data, offset)
@@ -89,11 +90,11 @@ def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
 def _proposed_context(value: bytes) -> ProposedContext:
     abstract_syntax = ""
     transfer_syntaxes = []
-    for kind, name in _items(value[4:]):
+    for kind, name in items_of(value[4:]):
         if kind == 0x30:
-            abstract_syntax = _text(name)
+            abstract_syntax = text_of(name)
         elif kind == 0x40:
-            transfer_syntaxes.append(_text(name))
+            transfer_syntaxes.append(text_of(name))
     return ProposedContext(value[0], abstract_syntax, tuple(transfer_syntaxes))
 
 
@@ -101,26 +102,27 @@ def _take_user_item(request: AssociateRequest, kind: int, value: bytes) -> None:
     if kind == 0x51:
         (request.maximum_length,) = UINT32.unpack(value)
     elif kind == 0x52:
-        request.implementation_class_uid = _text(value)
+        request.implementation_class_uid = text_of(value)
     elif kind == 0x53:
         invoked, performed = ASYNCHRONOUS_OPERATIONS.unpack(value)
         request.asynchronous_operations = (invoked, performed)
     elif kind == 0x54:
-        uid, rest = _sop_class(value)
+        uid, rest = sop_class_of(value)
         request.roles[uid] = (bool(rest[0]), bool(rest[1]))
     elif kind == 0x55:
-        request.implementation_version_name = _text(value)
+        request.implementation_version_name = text_of(value)
     elif kind == 0x56:
-        uid, rest = _sop_class(value)
+        uid, rest = sop_class_of(value)
         request.extended[uid] = rest
 
 
-def _sop_class(value: bytes) -> tuple[str, bytes]:
+def sop_class_of(value: bytes) -> tuple[str, bytes]:
+    """The SOP class that a sub-item begins with, and what follows (PS3.7 D.3.3.4, D.3.3.5)."""
     (length,) = UINT16.unpack_from(value)
-    return _text(value[2 : 2 + length]), value[2 + length :]
+    return text_of(value[2 : 2 + length]), value[2 + length :]
 
 
-def _text(value: bytes) -> str:
+def text_of(value: bytes) -> str:
     """Characters of a UID or name; padding that some senders add is no part of it."""
     return value.decode("ascii", "replace").strip("\0 ")
 
@@ -136,21 +138,21 @@ def encode_accept(
     extended: Mapping[str, bytes],
 ) -> bytes:
     """An A-ASSOCIATE-AC (PS3.8 9.3.3); the AE titles go back as they came."""
-    user = _item(0x51, UINT32.pack(maximum_length))
-    user += _item(0x52, implementation_class_uid.encode())
+    user = item(0x51, UINT32.pack(maximum_length))
+    user += item(0x52, implementation_class_uid.encode())
     if request.asynchronous_operations is not None:
-        user += _item(0x53, ASYNCHRONOUS_OPERATIONS.pack(1, 1))
+        user += item(0x53, ASYNCHRONOUS_OPERATIONS.pack(1, 1))
     for uid, role in roles.items():
-        user += _item(0x54, _named(uid, bytes(role)))
-    user += _item(0x55, implementation_version_name.encode())
+        user += item(0x54, named(uid, bytes(role)))
+    user += item(0x55, implementation_version_name.encode())
     for uid, information in extended.items():
-        user += _item(0x56, _named(uid, information))
+        user += item(0x56, named(uid, information))
     body = FIXED.pack(1, request.called_ae_title, request.calling_ae_title)
-    body += _item(0x10, APPLICATION_CONTEXT.encode())
+    body += item(0x10, APPLICATION_CONTEXT.encode())
     for result in results:
-        syntax = _item(0x40, result.transfer_syntax.encode())
-        body += _item(0x21, bytes((result.context_id, 0, result.result, 0)) + syntax)
-    body += _item(0x50, user)
+        syntax = item(0x40, result.transfer_syntax.encode())
+        body += item(0x21, bytes((result.context_id, 0, result.result, 0)) + syntax)
+    body += item(0x50, user)
     return PDU_HEADER.pack(PduType.ASSOCIATE_AC, len(body)) + body
 
 
@@ -159,9 +161,11 @@ def encode_reject(result: int, source: int, reason: int) -> bytes:
     return PDU_HEADER.pack(PduType.ASSOCIATE_RJ, 4) + bytes((0, result, source, reason))
 
 
-def _item(kind: int, value: bytes) -> bytes:
+def item(kind: int, value: bytes) -> bytes:
+    """An item or sub-item."""
     return ITEM_HEADER.pack(kind, len(value)) + value
 
 
-def _named(uid: str, value: bytes) -> bytes:
+def named(uid: str, value: bytes) -> bytes:
+    """A value that begins with a SOP class."""
     return UINT16.pack(len(uid)) + uid.encode() + value

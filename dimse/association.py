@@ -16,31 +16,28 @@ from hounsfield.archive.archive import Archive
 from hounsfield.archive.settling import association_ended
 from hounsfield.archive.types import Source
 from hounsfield.dimse.associate import decode_request, encode_reject
-from hounsfield.dimse.command import C_ECHO_RQ, C_STORE_RQ, Request, encode_response
+from hounsfield.dimse.command import C_STORE_RQ, Request
+from hounsfield.dimse.exchange import Exchange
 from hounsfield.dimse.messages import Messages
 from hounsfield.dimse.negotiation import AcceptedContext, Rejected, negotiate
-from hounsfield.dimse.operation import Operation, Unrecognized
+from hounsfield.dimse.operation import Operation
 from hounsfield.dimse.pdu import (
     ABORT_BY_USER,
     RELEASE_RP,
     AbortReason,
+    AbortReceived,
     PduReader,
     PduType,
     ProtocolError,
+    ReleaseReceived,
     abort_by_provider,
-    command_pdus,
 )
+from hounsfield.dimse.services import perform
 from hounsfield.dimse.status import Status
-from hounsfield.dimse.storage import Store
-from hounsfield.dimse.verification import Echo
 
 log = structlog.get_logger()
 
 Retire = Callable[[socket.socket, str], None]
-
-
-class PeerAborted(Exception):
-    """The peer sent an A-ABORT."""
 
 
 class Association:
@@ -57,22 +54,18 @@ class Association:
         self._retire = retire
         self._source = Source("C-STORE", host, association_id=str(uuid.uuid4()))
         self._log = log.bind(association=self._source.association_id, peer=host)
-        self._messages: Messages | None = None
-        self._peer_maximum = 0
+        self._exchange: Exchange | None = None
         self._stored = 0
         self._ending = False
 
     def run(self) -> None:
         """From the request to the end, however it ends."""
         try:
-            self._negotiate()
-            self._serve()
-            farewell = RELEASE_RP
-            self._log.info("association.released", stored=self._stored)
+            self._serve(self._negotiate())
         except Exception as error:
             farewell = self._farewell(error)
-        if self._messages is not None:
-            self._messages.abort()
+        if self._exchange is not None:
+            self._exchange.messages.abort()
         self._say(farewell)
         self._retire(self._socket, self.host)
         self._tell_archive()
@@ -80,7 +73,9 @@ class Association:
     def end_soon(self) -> None:
         """End with an abort, as soon as no message is in progress."""
         self._ending = True
-        if self._messages is None or not self._messages.in_progress:
+        if self._exchange is not None:
+            self._exchange.ending = True
+        if self._exchange is None or not self._exchange.messages.in_progress:
             self._shut(socket.SHUT_RD)
 
     def end_now(self) -> None:
@@ -88,53 +83,55 @@ class Association:
         self._ending = True
         self._shut(socket.SHUT_RDWR)
 
-    def _negotiate(self) -> None:
+    def _negotiate(self) -> Exchange:
         self._socket.settimeout(self._settings.idle_seconds)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         agreement = negotiate(decode_request(self._request), self._settings)
         self._request = b""
-        self._peer_maximum = agreement.peer_maximum
         self._source = replace(
             self._source,
             calling_ae_title=agreement.calling_ae_title,
             called_ae_title=agreement.called_ae_title,
         )
         self._log = self._log.bind(calling_ae_title=agreement.calling_ae_title)
-        self._messages = Messages(agreement.contexts, self._perform, self._answer)
+        messages = Messages(agreement.contexts, self._perform, self._answer)
+        reader = PduReader(self._socket, self._settings.maximum_length)
+        exchange = Exchange(self._socket, reader, messages, agreement, self._take)
+        self._exchange = exchange
         self._socket.sendall(agreement.answer)
         self._log.info("association.accepted", contexts=len(agreement.contexts))
+        return exchange
 
-    def _serve(self) -> None:
-        """Take PDUs until the peer asks for release (Sta6)."""
-        messages = self._messages
-        assert messages is not None  # noqa: S101 - made by _negotiate
-        reader = PduReader(self._socket, self._settings.maximum_length)
+    def _serve(self, exchange: Exchange) -> None:
+        """Take PDUs until the association ends, which is always an exception (Sta6)."""
         while True:
-            kind, body = reader.read()
-            if kind == PduType.DATA:
-                messages.take(body)
-                if self._ending and not messages.in_progress:
-                    raise EOFError
-            elif kind == PduType.RELEASE_RQ and not messages.in_progress:
-                return
-            elif kind == PduType.ABORT:
-                raise PeerAborted
-            else:
-                message = f"{PduType(kind).name} where it has no place"
-                raise ProtocolError(AbortReason.UNEXPECTED_PDU, message)
+            self._take(exchange)
+
+    def _take(self, exchange: Exchange) -> None:
+        """Take one PDU, which may be a whole message: then it is performed and answered."""
+        messages = exchange.messages
+        kind, body = exchange.reader.read()
+        if kind == PduType.DATA:
+            messages.take(body)
+            if self._ending and not messages.is_partial:
+                raise EOFError
+        elif kind == PduType.RELEASE_RQ and not messages.is_partial:
+            raise ReleaseReceived
+        elif kind == PduType.ABORT:
+            raise AbortReceived
+        else:
+            message = f"{PduType(kind).name} where it has no place"
+            raise ProtocolError(AbortReason.UNEXPECTED_PDU, message)
 
     def _perform(self, request: Request, context: AcceptedContext) -> Operation:
-        if request.command_field == C_STORE_RQ:
-            return Store(self._archive, self._source, request, context)
-        if request.command_field == C_ECHO_RQ:
-            return Echo(request, context)
-        return Unrecognized(request)
+        assert self._exchange is not None  # noqa: S101 - made by _negotiate
+        return perform(self._archive, self._source, self._exchange, request, context)
 
     def _answer(self, request: Request, context: AcceptedContext, status: Status) -> None:
         if request.command_field == C_STORE_RQ and not status.is_failure:
             self._stored += 1
-        response = encode_response(request, status)
-        self._socket.sendall(command_pdus(context.context_id, response, self._peer_maximum))
+        assert self._exchange is not None  # noqa: S101 - made by _negotiate
+        self._exchange.answer(request, context, status)
 
     def _farewell(self, error: Exception) -> bytes:
         """Our last PDU after an end that is no release; nothing where nobody would hear it."""
@@ -144,7 +141,9 @@ class Association:
                 how, farewell = "association.rejected", encode_reject(*error.codes)
             case ProtocolError():
                 how, farewell = "association.aborted", abort_by_provider(error.reason)
-            case PeerAborted():
+            case ReleaseReceived():
+                how, farewell = "association.released", RELEASE_RP
+            case AbortReceived():
                 how = "association.aborted_by_peer"
             case TimeoutError():
                 how, farewell = "association.idle", abort_by_provider(AbortReason.NOT_SPECIFIED)

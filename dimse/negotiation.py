@@ -2,15 +2,24 @@
 
 Of the transfer syntaxes offered for a context the first storable one is taken, in the sender's
 order, for the sender knows in which one its pixels are; Implicit VR only where nothing else is
-offered, for it loses the VR of every private element.
+offered, for it loses the VR of every private element. Data sets of queries and retrieves are
+read and written in the uncompressed ones.
 """
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from pynetdicom import ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts
 
-from hounsfield.archive.file_meta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from hounsfield.archive.file_meta import (
+    DEFLATED,
+    EXPLICIT_BIG,
+    EXPLICIT_LITTLE,
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+    IMPLICIT_LITTLE,
+)
 from hounsfield.conf.settings import DimseSettings
 from hounsfield.dimse.associate import (
     APPLICATION_CONTEXT,
@@ -22,7 +31,18 @@ from hounsfield.dimse.associate import (
 from hounsfield.dimse.pdu import PDV_HEADER
 
 VERIFICATION = "1.2.840.10008.1.1"
-IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
+
+PATIENT_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.1.1"
+PATIENT_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.1.2"
+PATIENT_ROOT_GET = "1.2.840.10008.5.1.4.1.2.1.3"
+STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
+STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"
+PATIENT_ROOT = frozenset((PATIENT_ROOT_FIND, PATIENT_ROOT_MOVE, PATIENT_ROOT_GET))
+FIND_CLASSES = frozenset((PATIENT_ROOT_FIND, STUDY_ROOT_FIND))
+MOVE_CLASSES = frozenset((PATIENT_ROOT_MOVE, STUDY_ROOT_MOVE))
+GET_CLASSES = frozenset((PATIENT_ROOT_GET, STUDY_ROOT_GET))
+QUERY_RETRIEVE_CLASSES = FIND_CLASSES | MOVE_CLASSES | GET_CLASSES
 
 STORAGE_CLASSES = frozenset(str(c.abstract_syntax) for c in AllStoragePresentationContexts)
 
@@ -39,6 +59,7 @@ WITHOUT_PIXELS = frozenset(
 )
 """Their pixels are elsewhere, at an address or in a stream: nothing that could be kept."""
 
+UNCOMPRESSED_SYNTAXES = frozenset((IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED))
 STORABLE_SYNTAXES = frozenset(map(str, ALL_TRANSFER_SYNTAXES)) - WITHOUT_PIXELS
 
 ACCEPTANCE = 0
@@ -48,6 +69,19 @@ TRANSFER_SYNTAXES_NOT_SUPPORTED = 4
 
 STORES_ALL_BITS = bytes((2, 0, 3, 0, 0, 0))
 """PS3.4 B.3.1: level 2 (full), digital signatures kept bit for bit, no element coerced."""
+
+RELATIONAL, COMBINED_DATETIME, FUZZY, TIMEZONE, MULTI_FRAME, EMPTY_VALUES, MULTIPLE_VALUES = range(
+    7
+)
+FIND_OPTIONS = frozenset(
+    (RELATIONAL, COMBINED_DATETIME, FUZZY, TIMEZONE, EMPTY_VALUES, MULTIPLE_VALUES)
+)
+"""Bytes of the application information of a FIND class that we support (PS3.4 C.5.1.1)."""
+RETRIEVE_OPTIONS = frozenset((RELATIONAL,))
+"""The same for MOVE and GET (PS3.4 C.5.2.1, C.5.3.1)."""
+
+Service = Literal["store", "find", "get", "move", "commit"]
+ALL_SERVICES: frozenset[Service] = frozenset(("store", "find", "get", "move", "commit"))
 
 AE_TITLE = re.compile(rb"[\x20-\x5b\x5d-\x7e]{16}")
 
@@ -67,6 +101,10 @@ class AcceptedContext:
     context_id: int
     abstract_syntax: str
     transfer_syntax: str
+    peer_is_scu: bool = True
+    """The peer may send requests here."""
+    peer_is_scp: bool = False
+    """We may send requests here (PS3.7 D.3.3.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +116,28 @@ class Agreement:
     contexts: dict[int, AcceptedContext]
     peer_maximum: int
     answer: bytes
+    extended: dict[str, bytes]
+    """SOP class to the application information that both sides go by (PS3.7 D.3.3.5)."""
+    allowed: frozenset[Service] = ALL_SERVICES
+    """What this peer may ask of us."""
+
+    def options(self, sop_class_uid: str) -> frozenset[int]:
+        """Which bytes of a class's extended negotiation are on."""
+        information = self.extended.get(sop_class_uid, b"")
+        return frozenset(n for n, value in enumerate(information) if value)
 
 
 def negotiate(request: AssociateRequest, settings: DimseSettings) -> Agreement:
     """Decide on a request. Raises Rejected."""
     calling, called = _check(request, settings)
-    classes = {context.abstract_syntax for context in request.contexts} & STORAGE_CLASSES
-    roles = _roles(request)
+    proposed = {context.abstract_syntax for context in request.contexts}
+    roles = _roles(request, gets=not proposed.isdisjoint(GET_CLASSES))
     contexts, results = _contexts(request, roles)
+    extended = {
+        uid: answered
+        for uid, asked in request.extended.items()
+        if uid in proposed and (answered := _application_information(uid, asked)) is not None
+    }
     answer = encode_accept(
         request,
         results,
@@ -93,9 +145,19 @@ def negotiate(request: AssociateRequest, settings: DimseSettings) -> Agreement:
         implementation_class_uid=IMPLEMENTATION_CLASS_UID,
         implementation_version_name=IMPLEMENTATION_VERSION_NAME,
         roles=roles,
-        extended={uid: STORES_ALL_BITS for uid in request.extended if uid in classes},
+        extended=extended,
     )
-    return Agreement(calling, called, contexts, request.maximum_length, answer)
+    return Agreement(calling, called, contexts, request.maximum_length, answer, extended)
+
+
+def _application_information(uid: str, asked: bytes) -> bytes | None:
+    """Our answer to what a requestor would like of a class, as long as what it sent."""
+    if uid in STORAGE_CLASSES:
+        return STORES_ALL_BITS
+    if uid not in QUERY_RETRIEVE_CLASSES:
+        return None
+    ours = FIND_OPTIONS if uid in FIND_CLASSES else RETRIEVE_OPTIONS
+    return bytes(int(value == 1 and n in ours) for n, value in enumerate(asked))
 
 
 def _check(request: AssociateRequest, settings: DimseSettings) -> tuple[str, str]:
@@ -121,12 +183,12 @@ def _ae_title(value: bytes) -> str:
     return value.decode("ascii").strip() if AE_TITLE.fullmatch(value) else ""
 
 
-def _roles(request: AssociateRequest) -> dict[str, tuple[bool, bool]]:
-    """Our answer to role selection: we are SCP alone, so the requestor is at most SCU."""
+def _roles(request: AssociateRequest, *, gets: bool) -> dict[str, tuple[bool, bool]]:
+    """Our answer to role selection: the requestor is SCU, and of storage also SCP where it gets."""
     return {
-        uid: (scu, False)
-        for uid, (scu, _) in request.roles.items()
-        if uid in STORAGE_CLASSES or uid == VERIFICATION
+        uid: (scu, scp and gets and uid in STORAGE_CLASSES)
+        for uid, (scu, scp) in request.roles.items()
+        if uid in STORAGE_CLASSES or uid in QUERY_RETRIEVE_CLASSES or uid == VERIFICATION
     }
 
 
@@ -142,7 +204,10 @@ def _contexts(
         results[context.context_id] = ContextResult(context.context_id, result, syntax)
         if result == ACCEPTANCE:
             accepted[context.context_id] = AcceptedContext(
-                context.context_id, context.abstract_syntax, syntax
+                context.context_id,
+                context.abstract_syntax,
+                syntax,
+                *roles.get(context.abstract_syntax, (True, False)),
             )
     return accepted, list(results.values())
 
@@ -150,18 +215,24 @@ def _contexts(
 def _judge(context: ProposedContext, roles: dict[str, tuple[bool, bool]]) -> tuple[int, str]:
     """Result of one context and its transfer syntax (not significant where it is refused)."""
     uid = context.abstract_syntax
-    if uid not in STORAGE_CLASSES and uid != VERIFICATION:
-        return ABSTRACT_SYNTAX_NOT_SUPPORTED, IMPLICIT_VR_LITTLE_ENDIAN
-    if not roles.get(uid, (True, False))[0] or not context.context_id % 2:
-        return USER_REJECTION, IMPLICIT_VR_LITTLE_ENDIAN
-    syntax = choose_transfer_syntax(context.transfer_syntaxes)
+    if uid in STORAGE_CLASSES or uid == VERIFICATION:
+        syntaxes = STORABLE_SYNTAXES
+    elif uid in QUERY_RETRIEVE_CLASSES:
+        syntaxes = UNCOMPRESSED_SYNTAXES
+    else:
+        return ABSTRACT_SYNTAX_NOT_SUPPORTED, IMPLICIT_LITTLE
+    if not any(roles.get(uid, (True, False))) or not context.context_id % 2:
+        return USER_REJECTION, IMPLICIT_LITTLE
+    syntax = choose_transfer_syntax(context.transfer_syntaxes, syntaxes)
     if syntax is None:
-        return TRANSFER_SYNTAXES_NOT_SUPPORTED, IMPLICIT_VR_LITTLE_ENDIAN
+        return TRANSFER_SYNTAXES_NOT_SUPPORTED, IMPLICIT_LITTLE
     return ACCEPTANCE, syntax
 
 
-def choose_transfer_syntax(offered: tuple[str, ...]) -> str | None:
-    """The first storable syntax in the sender's order, Implicit VR only if it is alone."""
-    storable = [uid for uid in offered if uid in STORABLE_SYNTAXES]
-    explicit = [uid for uid in storable if uid != IMPLICIT_VR_LITTLE_ENDIAN]
-    return next(iter(explicit or storable), None)
+def choose_transfer_syntax(
+    offered: tuple[str, ...], supported: frozenset[str] = STORABLE_SYNTAXES
+) -> str | None:
+    """The first of these that we support in the sender's order, Implicit VR only if it is alone."""
+    fitting = [uid for uid in offered if uid in supported]
+    explicit = [uid for uid in fitting if uid != IMPLICIT_LITTLE]
+    return next(iter(explicit or fitting), None)

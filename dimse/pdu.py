@@ -5,6 +5,7 @@ big-endian whatever the transfer syntax.
 """
 
 import socket
+from collections.abc import Iterator
 from enum import IntEnum
 from struct import Struct
 
@@ -46,6 +47,19 @@ class ProtocolError(Exception):
         self.reason = reason
 
 
+class AssociationEnded(Exception):
+    """The peer ended the association, in whatever it or we were in the middle of."""
+
+
+class AbortReceived(AssociationEnded):
+    """By an A-ABORT."""
+
+
+class ReleaseReceived(AssociationEnded):
+    """By an A-RELEASE-RQ."""
+
+
+RELEASE_RQ = PDU_HEADER.pack(PduType.RELEASE_RQ, 4) + bytes(4)
 RELEASE_RP = PDU_HEADER.pack(PduType.RELEASE_RP, 4) + bytes(4)
 ABORT_BY_USER = PDU_HEADER.pack(PduType.ABORT, 4) + bytes(4)
 
@@ -57,15 +71,39 @@ def abort_by_provider(reason: AbortReason) -> bytes:
 
 def command_pdus(context_id: int, command: bytes, peer_maximum: int) -> bytes:
     """A command set as P-DATA-TF PDUs, none longer than the peer receives (0: no limit)."""
-    room = peer_maximum - PDV_HEADER.size if peer_maximum else len(command)
+    return _pdus(context_id, command, peer_maximum, 0x01)
+
+
+def data_set_pdus(context_id: int, data_set: bytes, peer_maximum: int) -> bytes:
+    """A data set that is short enough to be held in memory, in the same way."""
+    return _pdus(context_id, data_set, peer_maximum, 0x00)
+
+
+def _pdus(context_id: int, part: bytes, peer_maximum: int, control: int) -> bytes:
+    room = peer_maximum - PDV_HEADER.size if peer_maximum else max(len(part), 1)
     pdus = bytearray()
-    for offset in range(0, len(command), room):
-        fragment = command[offset : offset + room]
-        is_last = offset + room >= len(command)
+    for offset in range(0, len(part), room):
+        fragment = part[offset : offset + room]
+        is_last = offset + room >= len(part)
         pdus += PDU_HEADER.pack(PduType.DATA, len(fragment) + PDV_HEADER.size)
-        pdus += PDV_HEADER.pack(len(fragment) + 2, context_id, 0x03 if is_last else 0x01)
+        pdus += PDV_HEADER.pack(len(fragment) + 2, context_id, control | 0x02 * is_last)
         pdus += fragment
     return bytes(pdus)
+
+
+def data_values(pdu: memoryview) -> Iterator[tuple[int, int, memoryview]]:
+    """Context, message control header and fragment of each value in the body of a P-DATA-TF."""
+    offset, size = 0, len(pdu)
+    while offset < size:
+        if size - offset < PDV_HEADER.size:
+            raise ProtocolError(AbortReason.INVALID_PARAMETER, "a PDV without its header")
+        length, context_id, control = PDV_HEADER.unpack_from(pdu, offset)
+        end = offset + 4 + length
+        if length < 2 or end > size:
+            message = f"a PDV of {length} bytes in a PDU of {size}"
+            raise ProtocolError(AbortReason.INVALID_PARAMETER, message)
+        yield context_id, control, pdu[offset + PDV_HEADER.size : end]
+        offset = end
 
 
 class PduReader:
@@ -82,6 +120,11 @@ class PduReader:
         self._view = memoryview(self._buffer)
         self._start = 0
         self._end = 0
+
+    @property
+    def has_bytes(self) -> bool:
+        """Whether something has been received that no PDU was made of yet."""
+        return self._end > self._start
 
     def read(self) -> tuple[int, memoryview]:
         """The next PDU's type and body; the body is valid until the next call.

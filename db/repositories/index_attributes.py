@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from hounsfield.db.reader import Reader
+from hounsfield.db.reader import Fetching
 
 PATIENCE = "5s"
 REMOVED_AT_ONCE = 5000
@@ -59,7 +59,7 @@ class Step:
     kept: dict[int, bytes | None]
 
 
-async def find_indexed(reader: Reader, paths: list[str]) -> list[IndexAttribute]:
+async def find_indexed(reader: Fetching, paths: list[str]) -> list[IndexAttribute]:
     """The attributes with these paths."""
     statement = (
         f"SELECT {_COLUMNS} FROM index_attribute "  # noqa: S608

@@ -6,12 +6,14 @@ parameters alone, so the text of a search depends on its shape only and PostgreS
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
-from hounsfield.db.reader import Reader, Rows
+from hounsfield.db.reader import Fetching, Rows
 from hounsfield.db.repositories.conditions import (
     Clause,
     Condition,
     Level,
+    Value,
     ValueCondition,
     clauses_of,
 )
@@ -26,8 +28,24 @@ class Scope:
     series_instance_uid: str | None = None
 
 
+Matched = Level | Literal["patient"]
+"""What one match is: an entity of a level, or a patient (PS3.4 C.6.1.1)."""
+
+Place = tuple[Value, ...]
+"""What a row is ordered by."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """How all matches are walked through: by place, so that no page costs more than another."""
+
+    columns: str
+    places: int
+    behind: str
+
+
 async def search(
-    reader: Reader,
+    reader: Fetching,
     level: Level,
     scope: Scope,
     conditions: Sequence[Condition | ValueCondition],
@@ -36,25 +54,61 @@ async def search(
 ) -> tuple[Rows, int]:
     """One page in a stable order, and how many items there are beyond it.
 
-    Rows have the columns that the page of their level says (below).
+    Rows have the columns of their level (``_COLUMNS``).
     """
     clauses = [*_scope(level, scope), *clauses_of(conditions)]
-    pieces = {
-        "parents": _parents(level, {clause.table for clause in clauses}),
-        "where": " AND ".join(clause.text for clause in clauses) or "true",
-    }
-    values = [value for clause in clauses for value in clause.values]
-    rows = await reader.fetch(_PAGES[level].format(**pieces), [*values, limit + 1, offset])
+    pieces, values = _pieces(level, clauses)
+    page = _PAGES[level].format(columns=_COLUMNS[level], **pieces)
+    rows = await reader.fetch(page, [*values, limit + 1, offset])
     if len(rows) <= limit:
         return rows, 0
     ((total,),) = await reader.fetch(_COUNTS[level].format(**pieces), values)
     return rows[:limit], total - offset - limit
 
 
-async def metadata_of(reader: Reader, pks: list[int]) -> dict[int, bytes]:
+async def next_matches(
+    reader: Fetching,
+    kind: Matched,
+    scope: Scope,
+    conditions: Sequence[Condition | ValueCondition],
+    columns: Sequence[str],
+    after: Place,
+    limit: int,
+) -> Rows:
+    """Matches behind a place, for those who want all of them.
+
+    A row begins with its own place, of as many columns as a place of its kind has, and with the
+    attributes of its levels, highest first; then come the columns that are asked for.
+    """
+    order = _ORDER[kind]
+    level = _LEVEL[kind]
+    clauses = [*_scope(level, scope), *clauses_of(conditions)]
+    if after:
+        clauses.append(Clause(level, order.behind, after))
+    pieces, values = _pieces(level, clauses)
+    computed = (COMPUTED[kind][column] for column in columns)
+    text = _PAGES[kind].format(columns=", ".join((order.columns, *computed)), **pieces)
+    return await reader.fetch(text, [*values, limit, 0])
+
+
+def place_of(kind: Matched, row: Sequence[Any]) -> Place:
+    """Where a row of :func:`next_matches` lies in the order of its kind."""
+    return tuple(row[: _ORDER[kind].places])
+
+
+async def metadata_of(reader: Fetching, pks: list[int]) -> dict[int, bytes]:
     """The kept metadata of instances, by key."""
     statement = "SELECT id, metadata_json FROM instance WHERE id = ANY(%s)"
     return dict(await reader.fetch(statement, [pks]))
+
+
+def _pieces(level: Level, clauses: Sequence[Clause]) -> tuple[dict[str, str], list[Value]]:
+    """What a statement is made of, and the values for it."""
+    pieces = {
+        "parents": _parents(level, {clause.table for clause in clauses}),
+        "where": " AND ".join(clause.text for clause in clauses) or "true",
+    }
+    return pieces, [value for clause in clauses for value in clause.values]
 
 
 def _scope(level: Level, scope: Scope) -> list[Clause]:
@@ -81,32 +135,43 @@ def _parents(level: Level, tables: set[Level]) -> str:
     return " ".join(joins)
 
 
+_MODALITIES = (
+    "ARRAY(SELECT DISTINCT modality FROM series "
+    "WHERE series.study_pk = study.id AND modality <> '' ORDER BY modality)"
+)
+_SERIES_OF_STUDY = "(SELECT count(*) FROM series WHERE series.study_pk = study.id)"
+_INSTANCES_OF_STUDY = "(SELECT count(*) FROM instance WHERE instance.study_pk = study.id)"
+_INSTANCES_OF_SERIES = "(SELECT count(*) FROM instance WHERE instance.series_pk = series.id)"
+
+_PATIENT_PAGE = """
+WITH page AS MATERIALIZED (
+    SELECT max(study.id) AS id FROM study WHERE {where}
+    GROUP BY study.patient_id, study.issuer_of_patient_id
+    ORDER BY study.patient_id, study.issuer_of_patient_id LIMIT %s OFFSET %s
+)
+SELECT {columns} FROM page JOIN study ON study.id = page.id
+ORDER BY study.patient_id, study.issuer_of_patient_id
+"""
+"""A patient by the study of his that was stored last."""
+
 _STUDY_PAGE = """
 WITH page AS MATERIALIZED (
     SELECT study.id FROM study WHERE {where}
     ORDER BY study.study_date DESC, study.id DESC LIMIT %s OFFSET %s
 )
-SELECT study.study_instance_uid, study.attributes,
-    ARRAY(SELECT DISTINCT modality FROM series
-        WHERE series.study_pk = study.id AND modality <> '' ORDER BY modality),
-    (SELECT count(*) FROM series WHERE series.study_pk = study.id),
-    (SELECT count(*) FROM instance WHERE instance.study_pk = study.id)
-FROM page JOIN study ON study.id = page.id
+SELECT {columns} FROM page JOIN study ON study.id = page.id
 ORDER BY study.study_date DESC, study.id DESC
 """
-"""Study UID, attributes, its modalities, how many series and instances it has."""
 
 _SERIES_PAGE = """
 WITH page AS MATERIALIZED (
     SELECT series.id FROM series {parents} WHERE {where}
     ORDER BY series.id LIMIT %s OFFSET %s
 )
-SELECT study.study_instance_uid, series.series_instance_uid, study.attributes, series.attributes,
-    (SELECT count(*) FROM instance WHERE instance.series_pk = series.id)
+SELECT {columns}
 FROM page JOIN series ON series.id = page.id JOIN study ON study.id = series.study_pk
 ORDER BY series.id
 """
-"""Study and series UID, attributes of both, how many instances the series has."""
 
 _INSTANCE_PAGE = """
 WITH page AS MATERIALIZED (
@@ -115,18 +180,25 @@ WITH page AS MATERIALIZED (
 ), item AS (
     SELECT *, nullif(series_pk, lag(series_pk) OVER (ORDER BY id)) AS other_series FROM page
 )
-SELECT item.id, item.sop_instance_uid, item.attributes,
-    study.study_instance_uid, series.series_instance_uid, study.attributes, series.attributes
-FROM item
+SELECT {columns} FROM item
 LEFT JOIN series ON series.id = item.other_series
 LEFT JOIN study ON study.id = series.study_pk
 ORDER BY item.id
 """
-"""Key, SOP Instance UID, attributes, and what its study and series say: UIDs and attributes.
+"""What study and series say is null in a row of the same series as the row before."""
 
-Those four are null in a row of the same series as the row before."""
+_COLUMNS = {
+    Level.STUDY: f"study.study_instance_uid, study.attributes, {_MODALITIES}, {_SERIES_OF_STUDY}, "
+    f"{_INSTANCES_OF_STUDY}",
+    Level.SERIES: "study.study_instance_uid, series.series_instance_uid, study.attributes, "
+    f"series.attributes, {_INSTANCES_OF_SERIES}",
+    Level.INSTANCE: "item.id, item.sop_instance_uid, item.attributes, study.study_instance_uid, "
+    "series.series_instance_uid, study.attributes, series.attributes",
+}
+"""What a search answer is written from: names, attributes, modalities and counts."""
 
 _PAGES = {
+    "patient": _PATIENT_PAGE,
     Level.STUDY: _STUDY_PAGE,
     Level.SERIES: _SERIES_PAGE,
     Level.INSTANCE: _INSTANCE_PAGE,
@@ -135,4 +207,46 @@ _COUNTS = {
     Level.STUDY: "SELECT count(*) FROM study WHERE {where}",
     Level.SERIES: "SELECT count(*) FROM series {parents} WHERE {where}",
     Level.INSTANCE: "SELECT count(*) FROM instance {parents} WHERE {where}",
+}
+_OF_PATIENT = (
+    "(SELECT count(*) FROM {table} WHERE {key} IN (SELECT id FROM study AS own "
+    "WHERE own.patient_id = study.patient_id "
+    "AND own.issuer_of_patient_id = study.issuer_of_patient_id))"
+)
+COMPUTED: dict[Matched, dict[str, str]] = {
+    "patient": {
+        "studies": _OF_PATIENT.format(table="study AS other", key="other.id"),
+        "series": _OF_PATIENT.format(table="series", key="series.study_pk"),
+        "instances": _OF_PATIENT.format(table="instance", key="instance.study_pk"),
+    },
+    Level.STUDY: {
+        "modalities": _MODALITIES,
+        "classes": "ARRAY(SELECT DISTINCT sop_class_uid FROM instance "
+        "WHERE instance.study_pk = study.id ORDER BY sop_class_uid)",
+        "series": _SERIES_OF_STUDY,
+        "instances": _INSTANCES_OF_STUDY,
+    },
+    Level.SERIES: {"instances": _INSTANCES_OF_SERIES},
+    Level.INSTANCE: {
+        "metadata": "(SELECT metadata_json FROM instance WHERE instance.id = item.id)"
+    },
+}
+"""What is counted or fetched for a match only where it is asked for."""
+
+_LEVEL: dict[Matched, Level] = {"patient": Level.STUDY, **{level: level for level in Level}}
+_ORDER: dict[Matched, _Order] = {
+    "patient": _Order(
+        "study.patient_id, study.issuer_of_patient_id, study.attributes",
+        2,
+        "(study.patient_id, study.issuer_of_patient_id) > (%s, %s)",
+    ),
+    Level.STUDY: _Order(
+        "study.study_date, study.id, study.attributes",
+        2,
+        "(study.study_date, study.id) < (%s, %s)",
+    ),
+    Level.SERIES: _Order("series.id, study.attributes, series.attributes", 1, "series.id > %s"),
+    Level.INSTANCE: _Order(
+        "item.id, study.attributes, series.attributes, item.attributes", 1, "instance.id > %s"
+    ),
 }

@@ -22,6 +22,12 @@ NOT_STORABLE = {
     *(f"1.2.840.10008.1.2.7.{n}" for n in (1, 2, 3)),  # SMPTE ST 2110
 }
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
+STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"
+PATIENT_ROOT = [f"1.2.840.10008.5.1.4.1.2.1.{n}" for n in (1, 2, 3)]
+STUDY_ROOT = [STUDY_ROOT_FIND, STUDY_ROOT_MOVE, STUDY_ROOT_GET]
+DEFLATED = "1.2.840.10008.1.2.1.99"
+COMPOSITE_INSTANCE_ROOT_GET = "1.2.840.10008.5.1.4.1.2.4.3"
 
 
 def agree(request: bytes) -> Agreement:
@@ -40,8 +46,9 @@ def results(*contexts: Context, user_items: bytes = b"") -> dict[int | None, int
     return {c.context_id: c.result for c in answer.presentation_context_definition_results_list}
 
 
-def user_information(kind: str, user_items: bytes) -> list[Any]:
-    answer = answer_to(associate_rq([(1, CT, [EXPLICIT])], user_items=user_items))
+def user_information(kind: str, user_items: bytes, *classes: str) -> list[Any]:
+    offers: list[Context] = [(2 * n + 1, uid, [EXPLICIT]) for n, uid in enumerate(classes or (CT,))]
+    answer = answer_to(associate_rq(offers, user_items=user_items))
     return [item for item in answer.user_information if type(item).__name__ == kind]
 
 
@@ -93,7 +100,7 @@ def test_every_storage_class_is_accepted_in_every_storable_transfer_syntax() -> 
 def test_a_service_that_is_not_here_is_refused_beside_storage_that_is_accepted() -> None:
     contexts: list[Context] = [
         (1, VERIFICATION, [IMPLICIT]),
-        (3, STUDY_ROOT_FIND, [IMPLICIT]),
+        (3, COMPOSITE_INSTANCE_ROOT_GET, [IMPLICIT]),
         (5, CT, [JPIP]),
         (7, CT, [EXPLICIT]),
         (9, "1.2.3.4", [EXPLICIT]),
@@ -111,7 +118,54 @@ def test_128_contexts_of_45_syntaxes_are_answered_and_more_do_no_harm() -> None:
     assert agree(associate_rq(even)).contexts == {}
 
 
-def test_the_requestor_may_be_scu_and_never_scp() -> None:
+@pytest.mark.parametrize("sop_class", [*PATIENT_ROOT, *STUDY_ROOT])
+def test_queries_and_retrieves_are_accepted_in_the_syntaxes_without_compression(
+    sop_class: str,
+) -> None:
+    offers = [(2 * n + 1, sop_class, [uid]) for n, uid in enumerate(ALL_TRANSFER_SYNTAXES)]
+    accepted = {c.transfer_syntax for c in agree(associate_rq(offers)).contexts.values()}
+    assert accepted == {IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED}
+    both: list[Context] = [(1, sop_class, [IMPLICIT, EXPLICIT])]
+    assert agree(associate_rq(both)).contexts[1].transfer_syntax == EXPLICIT
+
+
+def test_the_requestor_is_scp_of_what_it_gets_where_it_proposes_c_get() -> None:
+    kind = "SCP_SCU_RoleSelectionNegotiation"
+    both = sop_class_item(0x54, CT, b"\x01\x01")
+    only_scp = sop_class_item(0x54, CT, b"\x00\x01")
+    for roles, expected in ((both, (True, True)), (only_scp, (False, True))):
+        (answer,) = user_information(kind, roles, CT, STUDY_ROOT_GET)
+        assert (answer.scu_role, answer.scp_role) == expected
+        offers: list[Context] = [(1, CT, [EXPLICIT]), (3, STUDY_ROOT_GET, [IMPLICIT])]
+        context = agree(associate_rq(offers, user_items=roles)).contexts[1]
+        assert (context.peer_is_scu, context.peer_is_scp) == expected
+    get_itself = sop_class_item(0x54, STUDY_ROOT_GET, b"\x01\x01")
+    (answer,) = user_information(kind, get_itself, STUDY_ROOT_GET)
+    assert (answer.scu_role, answer.scp_role) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "asked", "answered"),
+    [
+        (STUDY_ROOT_FIND, b"\x01\x01\x01\x01\x01\x01\x01", b"\x01\x01\x01\x01\x00\x01\x01"),
+        (STUDY_ROOT_FIND, b"\x01", b"\x01"),
+        (STUDY_ROOT_FIND, b"\x00\x00\x01", b"\x00\x00\x01"),
+        (STUDY_ROOT_FIND, b"\x02\xff", b"\x00\x00"),
+        (STUDY_ROOT_MOVE, b"\x01\x01", b"\x01\x00"),
+        (PATIENT_ROOT[2], b"\x01\x01", b"\x01\x00"),
+    ],
+)
+def test_extended_negotiation_of_queries_says_what_is_supported_of_what_was_asked(
+    sop_class: str, asked: bytes, answered: bytes
+) -> None:
+    kind = "SOPClassExtendedNegotiation"
+    (answer,) = user_information(kind, sop_class_item(0x56, sop_class, asked), sop_class)
+    assert answer.service_class_application_information == answered
+    # Of a class that was not proposed nothing is said.
+    assert user_information(kind, sop_class_item(0x56, sop_class, asked)) == []
+
+
+def test_the_requestor_may_be_scu_and_not_scp_where_nothing_is_retrieved() -> None:
     both = user_information(
         "SCP_SCU_RoleSelectionNegotiation", sop_class_item(0x54, CT, b"\x01\x01")
     )

@@ -1,7 +1,8 @@
-"""DICOM JSON members as Explicit VR Little Endian (PS3.18 Annex F; PS3.5 7.1.2, 6.2).
+"""DICOM JSON members as a data set (PS3.18 Annex F; PS3.5 7.1.2, 7.1.3, 6.2).
 
 Not pydicom's: it writes a null among several decimals as ``None``, 3 as ``3.0``, and holds every
-element of a metadata document at once. Text is written as UTF-8.
+element of a metadata document at once. Without further word it is Explicit VR Little Endian, and
+text is UTF-8.
 """
 
 import base64
@@ -12,9 +13,13 @@ from typing import Any
 
 from pydicom.valuerep import format_number_as_ds
 
-from hounsfield.archive.dicom_json import Members
+from hounsfield.archive.charset import Encode
+from hounsfield.archive.dicom_json import Members, swapped
+from hounsfield.archive.encoding import Encoding, encoding_named
 from hounsfield.archive.errors import CannotUnderstand
+from hounsfield.archive.file_meta import EXPLICIT_LITTLE
 from hounsfield.archive.scanned import DEFAULT_LIMITS
+from hounsfield.archive.vr import BINARY_UNITS
 
 LONG = frozenset(["OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"])
 BINARY = frozenset(["OB", "OD", "OF", "OL", "OV", "OW", "UN"])
@@ -31,31 +36,40 @@ MOST = 0xFFFFFFFE
 ReadBulk = Callable[[str, str], bytes]
 """The bytes that a BulkDataURI of this VR names within the payload."""
 
+EXPLICIT = encoding_named(EXPLICIT_LITTLE)
 
-def element_head(tag: str, vr: str, length: int) -> bytes:
+
+def element_head(tag: str, vr: str, length: int, encoding: Encoding = EXPLICIT) -> bytes:
     """Tag, VR and length. A value too long for its VR is written as UN (PS3.5 6.2.2)."""
     group, element = int(tag[:4], 16), int(tag[4:], 16)
     if vr not in KNOWN:
         raise CannotUnderstand(f"({tag[:4]},{tag[4:]}) has the VR {vr[:20]!r}, which is none")
     if length > MOST and length != 0xFFFFFFFF:
         raise CannotUnderstand(f"({tag[:4]},{tag[4:]}) is longer than an element can be")
+    if encoding.implicit:
+        return struct.pack("<HHI", group, element, length)
     if vr not in LONG and length <= 0xFFFF:
-        return struct.pack("<HH2sH", group, element, vr.encode("ascii"), length)
+        return struct.pack(f"{encoding.order}HH2sH", group, element, vr.encode("ascii"), length)
     name = vr if vr in LONG else "UN"
-    return struct.pack("<HH2sHI", group, element, name.encode("ascii"), 0, length)
+    return struct.pack(f"{encoding.order}HH2sHI", group, element, name.encode("ascii"), 0, length)
 
 
 class DataSetWriter:
     """Writes the elements of one data set; ``read_bulk`` brings values that are not inline."""
 
-    def __init__(self, read_bulk: ReadBulk) -> None:
+    def __init__(
+        self, read_bulk: ReadBulk, encoding: Encoding = EXPLICIT, encode: Encode = str.encode
+    ) -> None:
         self._read_bulk = read_bulk
+        self._encoding = encoding
+        self._order = encoding.order
+        self._encode = encode
 
     def element(self, tag: str, element: Members, depth: int = 0) -> bytes:
         """One element. Raises CannotUnderstand for what is no DICOM JSON."""
         try:
             vr, value = element["vr"], self._value(element, depth)
-            return element_head(tag, vr, len(value)) + value
+            return element_head(tag, vr, len(value), self._encoding) + value
         except CannotUnderstand:
             raise
         except (
@@ -69,13 +83,14 @@ class DataSetWriter:
         if "BulkDataURI" in element:
             return _padded(self._read_bulk(vr, element["BulkDataURI"]), vr)
         if "InlineBinary" in element:
-            return _padded(_decoded(element["InlineBinary"]), vr)
+            value = _padded(_decoded(element["InlineBinary"]), vr)
+            return swapped(value, BINARY_UNITS.get(vr, 1)) if self._order == ">" else value
         values = element.get("Value", [])
         if not isinstance(values, list):
             raise TypeError("a Value is an array")
         if vr == "SQ":
             return b"".join(self._item(item or {}, depth + 1) for item in values)
-        return _padded(_encode(vr, values), vr)
+        return _padded(self._values(vr, values), vr)
 
     def _item(self, members: Members, depth: int) -> bytes:
         if depth > DEFAULT_LIMITS.depth:
@@ -86,41 +101,41 @@ class DataSetWriter:
             for tag in sorted(members)
             if tag != CHARACTER_SET and not is_group_length(tag)
         )
-        return struct.pack("<HHI", 0xFFFE, 0xE000, len(content)) + content
+        return struct.pack(f"{self._order}HHI", 0xFFFE, 0xE000, len(content)) + content
+
+    def _values(self, vr: str, values: list[Any]) -> bytes:
+        if vr in NUMBERS:
+            convert = float if vr in {"FL", "FD"} else int
+            return struct.pack(f"{self._order}{len(values)}{NUMBERS[vr]}", *map(convert, values))
+        if vr == "AT":
+            tags = [int(value, 16) for value in values]
+            pack = struct.Struct(f"{self._order}HH").pack
+            return b"".join(pack(tag >> 16, tag & 0xFFFF) for tag in tags)
+        if vr in ONE_TEXT:
+            text = "".join(values[:1])
+            return text.encode("ascii") if vr == "UR" else self._encode(text)
+        return b"\\".join(self._text(vr, value) for value in values)
+
+    def _text(self, vr: str, value: Any) -> bytes:
+        """One value of several."""
+        if value is None:
+            return b""
+        if vr == "PN":
+            text = _name(value)
+        elif vr in {"DS", "IS"}:
+            text = value if isinstance(value, str) else _number(vr, value)
+        elif vr in ASCII_TEXT | TEXT:
+            text = value
+        else:
+            raise ValueError(f"{vr} is no VR that has a Value")
+        if "\\" in text:
+            raise ValueError("a value holds the sign that separates values")
+        return self._encode(text) if vr in TEXT or vr == "PN" else text.encode("ascii")
 
 
 def is_group_length(tag: str) -> bool:
     """Retired, and wrong once anything is written anew (PS3.5 7.2)."""
     return tag.endswith("0000")
-
-
-def _encode(vr: str, values: list[Any]) -> bytes:
-    if vr in NUMBERS:
-        convert = float if vr in {"FL", "FD"} else int
-        return struct.pack(f"<{len(values)}{NUMBERS[vr]}", *map(convert, values))
-    if vr == "AT":
-        tags = [int(value, 16) for value in values]
-        return b"".join(struct.pack("<HH", tag >> 16, tag & 0xFFFF) for tag in tags)
-    if vr in ONE_TEXT:
-        return "".join(values[:1]).encode("ascii" if vr == "UR" else "utf-8")
-    return b"\\".join(_text(vr, value) for value in values)
-
-
-def _text(vr: str, value: Any) -> bytes:
-    """One value of several."""
-    if value is None:
-        return b""
-    if vr == "PN":
-        text = _name(value)
-    elif vr in {"DS", "IS"}:
-        text = value if isinstance(value, str) else _number(vr, value)
-    elif vr in ASCII_TEXT | TEXT:
-        text = value
-    else:
-        raise ValueError(f"{vr} is no VR that has a Value")
-    if "\\" in text:
-        raise ValueError("a value holds the sign that separates values")
-    return text.encode("utf-8" if vr in TEXT or vr == "PN" else "ascii")
 
 
 def _name(value: Any) -> str:

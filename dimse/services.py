@@ -1,0 +1,41 @@
+"""Which service class performs a request, and whether its peer may ask for it."""
+
+from hounsfield.archive.archive import Archive
+from hounsfield.archive.types import Source
+from hounsfield.dimse.command import C_ECHO_RQ, C_FIND_RQ, C_GET_RQ, C_MOVE_RQ, C_STORE_RQ, Request
+from hounsfield.dimse.exchange import Exchange
+from hounsfield.dimse.find import Find
+from hounsfield.dimse.negotiation import FIND_CLASSES, AcceptedContext, Service
+from hounsfield.dimse.operation import Operation, Refused, unrecognized
+from hounsfield.dimse.status import NOT_AUTHORIZED, SOP_CLASS_NOT_SUPPORTED, Status
+from hounsfield.dimse.storage import Store
+from hounsfield.dimse.verification import Echo
+
+SERVICES: dict[int, Service] = {
+    C_STORE_RQ: "store",
+    C_FIND_RQ: "find",
+    C_GET_RQ: "get",
+    C_MOVE_RQ: "move",
+}
+
+
+def perform(
+    archive: Archive,
+    source: Source,
+    exchange: Exchange,
+    request: Request,
+    context: AcceptedContext,
+) -> Operation:
+    """Begin to perform a request."""
+    service = SERVICES.get(request.command_field)
+    if service is not None and service not in exchange.agreement.allowed:
+        return Refused(Status(NOT_AUTHORIZED, f"this AE title may not {service} here"))
+    if not context.peer_is_scu:
+        return Refused(Status(SOP_CLASS_NOT_SUPPORTED, "the requestor is not SCU of this class"))
+    if request.command_field == C_STORE_RQ:
+        return Store(archive, source, request, context)
+    if request.command_field == C_FIND_RQ and context.abstract_syntax in FIND_CLASSES:
+        return Find(archive, exchange, request, context)
+    if request.command_field == C_ECHO_RQ:
+        return Echo(request, context)
+    return unrecognized(request)
