@@ -17,6 +17,8 @@ from hounsfield.dicomweb.problems import BadRequest
 BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
 MAX_PREAMBLE = 64 * 1024
 MAX_HEADERS = 32
+NOTHING_READ = b"\r\n"
+"""A delimiter begins a line: the line before the first one has just ended."""
 
 
 class PartSink(Protocol):
@@ -34,6 +36,9 @@ class PartSink(Protocol):
     def abort(self) -> None:
         """The body ended inside the part."""
 
+    def finish(self) -> None:
+        """The body is over: no part follows."""
+
 
 def boundary_of(content_type: MediaType) -> bytes:
     """The boundary of a multipart body. Raises BadRequest where there is none."""
@@ -49,7 +54,7 @@ class MultipartReader:
     def __init__(self, boundary: bytes, sink: PartSink) -> None:
         self._delimiter = b"--" + boundary
         self._sink = sink
-        self._preamble: bytes | None = b"\r\n"
+        self._preamble: bytes | None = NOTHING_READ
         self._name = b""
         self._value = b""
         self._headers: dict[str, str] = {}
@@ -70,7 +75,7 @@ class MultipartReader:
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes. Raises BadRequest where they break the grammar."""
         if self._preamble is not None:
-            chunk = self._skip_preamble(self._preamble + chunk)
+            chunk = self._skip_preamble(self._preamble, chunk)
         if not chunk or self._complete:
             return
         try:
@@ -83,10 +88,15 @@ class MultipartReader:
         if self._in_part:
             self._in_part = False
             self._sink.abort()
+        self._sink.finish()
 
     finish = close
 
-    def _skip_preamble(self, data: bytes) -> bytes:
+    def _skip_preamble(self, read: bytes, chunk: bytes) -> bytes:
+        if read == NOTHING_READ and chunk.startswith(self._delimiter):
+            self._preamble = None
+            return chunk
+        data = read + chunk
         found = data.find(b"\n" + self._delimiter)
         if found >= 0:
             self._preamble = None

@@ -119,6 +119,9 @@ class StoreMetadata:
             part = BulkPart(arriving.kind, arriving.transfer_syntax, arriving.start, length)
             self._bulk[arriving.location].append(part)
 
+    def finish(self) -> None:
+        """No part follows: what has come is put together by :meth:`store`."""
+
     def abort(self) -> None:
         """The body ended inside the part."""
         if self._arriving is not None:

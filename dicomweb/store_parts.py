@@ -1,7 +1,8 @@
 """The parts of a STOW-RS request on their way into the archive, written as they stream.
 
-All of it runs in a worker's thread. A part is handed over the moment it is whole and nobody waits
-for it until the request ends, so that the parts of one request share their commits.
+All of it runs in a worker's thread. A part is handed over once it is whole and another one follows,
+and nobody waits for it until the request ends, so that the parts of one request share their
+commits. A part that stays alone is committed by this thread.
 """
 
 import struct
@@ -36,9 +37,10 @@ ACCEPTED = frozenset({"", DICOM, OCTET_STREAM})
 
 @dataclass(slots=True)
 class Part:
-    """What became of one part: a future that carries the answer, or an error at once."""
+    """What became of one part: a future that carries the answer, or the answer, or an error."""
 
     future: Future[StoreResult] | None = None
+    result: StoreResult | None = None
     error: Exception | None = None
     beginning: bytes = b""
 
@@ -69,6 +71,7 @@ class StoreParts:
         self._source = source
         self._study = study
         self._reception: Reception | None = None
+        self._whole: Reception | None = None
         self._beginning = bytearray()
         self.parts: list[Part] = []
 
@@ -76,6 +79,7 @@ class StoreParts:
         """Look at what the part says that it is."""
         if len(self.parts) >= MAX_PARTS:
             raise BodyTooLarge(f"a request may hold {MAX_PARTS} instances at most", CLOSE)
+        self._hand_over()
         self._beginning = bytearray()
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         encoding = headers.get("content-transfer-encoding", "").strip().lower()
@@ -98,16 +102,29 @@ class StoreParts:
             self._fail(error)
 
     def end(self) -> None:
-        """Hand the instance over."""
-        if self._reception is None:
+        """The part is whole."""
+        if self._reception is not None:
+            self._whole, self._reception = self._reception, None
+            self.parts.append(Part(beginning=bytes(self._beginning)))
+
+    def finish(self) -> None:
+        """No part follows."""
+        self._hand_over(alone=len(self.parts) == 1)
+
+    def _hand_over(self, *, alone: bool = False) -> None:
+        reception, self._whole = self._whole, None
+        if reception is None:
             return
+        part = self.parts[-1]
         try:
-            future = self._reception.submit()
+            if alone:
+                part.result = reception.commit()
+            else:
+                part.future = reception.submit()
         except Exception as error:
-            self._fail(error)
-        else:
-            self._reception = None
-            self.parts.append(Part(future=future, beginning=bytes(self._beginning)))
+            part.error = error
+            _log(error)
+            reception.abort()
 
     def abort(self) -> None:
         """The body ended inside the part: nothing of it is kept."""
@@ -115,9 +132,13 @@ class StoreParts:
             self._fail(CannotUnderstand("the body ended inside this part"))
 
     def _fail(self, error: Exception) -> None:
-        if not isinstance(error, HounsfieldError):
-            log.error("store.failed", error=type(error).__name__, exc_info=error)
+        _log(error)
         if self._reception is not None:
             self._reception.abort()
             self._reception = None
         self.parts.append(Part(error=error, beginning=bytes(self._beginning)))
+
+
+def _log(error: Exception) -> None:
+    if not isinstance(error, HounsfieldError):
+        log.error("store.failed", error=type(error).__name__, exc_info=error)

@@ -116,6 +116,7 @@ class _OnePart:
     def finish(self) -> None:
         if self._begun:
             self._sink.end()
+            self._sink.finish()
 
     def close(self) -> None:
         self._sink.abort()
@@ -154,7 +155,9 @@ async def _await_all(parts: Sequence[Part]) -> tuple[list[StoreResult], list[Fai
     """Wait for the commits of all parts, which they share."""
     stored: list[StoreResult] = []
     for part in parts:
-        if part.future is not None:
+        if part.result is not None:
+            stored.append(part.result)
+        elif part.future is not None:
             try:
                 stored.append(await asyncio.wrap_future(part.future))
             except Exception as refusal:

@@ -107,6 +107,9 @@ def parts_of(response: httpx.Response) -> list[tuple[dict[str, str], bytes]]:
         def end(self) -> None:
             whole.append(len(kept))
 
+        def finish(self) -> None:
+            pass
+
         def abort(self) -> None:
             raise AssertionError("the answer ends inside a part")
 

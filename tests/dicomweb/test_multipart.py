@@ -37,6 +37,9 @@ class Collected:
     def end(self) -> None:
         self.parts.append((self._headers, bytes(self._data)))
 
+    def finish(self) -> None:
+        pass
+
     def abort(self) -> None:
         self.aborted += 1
 
