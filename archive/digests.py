@@ -25,15 +25,6 @@ def digest_of(reader: ObjectReader, start: int, end: int) -> bytes:
     return hasher.digest()
 
 
-def digest_of_bytes(data: bytes) -> bytes:
-    """BLAKE3 of what is in memory."""
-    return blake3(data).digest()
-
-
-RunningDigest = blake3
-"""Takes bytes as they arrive (``update``), then says their digest (``digest``)."""
-
-
 def object_fits(objects: ObjectStore, row: Mapping[str, Any] | Any) -> bool:
     """True where the object of an ``instance`` row is there and fits its digests."""
     try:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Self
 import structlog
 from sqlalchemy import Connection
 
-from hounsfield.archive.digests import RunningDigest, digest_of, digest_of_bytes
 from hounsfield.archive.errors import (
     CannotUnderstand,
     DataSetMismatch,
@@ -26,6 +25,7 @@ from hounsfield.archive.indexing import still_known
 from hounsfield.archive.objects.port import Bytes, ObjectReader, ObjectWriter
 from hounsfield.archive.placement import place
 from hounsfield.archive.prepared import Prepared, make_row
+from hounsfield.archive.running_digests import RunningDigests
 from hounsfield.archive.types import Outcome, Source, StoreResult
 from hounsfield.db.engine import is_connection_loss
 
@@ -44,32 +44,41 @@ class Reception:
         self._archive = archive
         self._source = source
         self._expected = expected
-        self._beginning: bytearray | None = bytearray()
+        self._beginning = bytearray()
         self._writer: ObjectWriter | None = None
-        self._file_meta: FileMeta | None = None
-        self._file_meta_digest = b""
-        self._digest: RunningDigest | None = None
+        self._digests = RunningDigests()
         self._size = 0
         self._handed_over = False
 
     def begin_data_set(self, transfer_syntax_uid: str, file_meta: bytes) -> None:
-        """Write the File Meta of a bare data set, whose digest is made as its bytes arrive."""
-        self._beginning = None
-        self._file_meta = FileMeta(transfer_syntax_uid, len(file_meta))
-        self._file_meta_digest = digest_of_bytes(file_meta)
+        """What follows is a bare data set: write this File Meta before it."""
+        self._digests.begin(file_meta, FileMeta(transfer_syntax_uid, len(file_meta)))
         self._write_on(file_meta)
-        self._digest = RunningDigest()
 
     def write(self, data: Bytes) -> None:
         """Take the next bytes. Raises OutOfResources or TooLarge."""
-        if self._beginning is None:
+        if self._writer is not None:
             self._write_on(data)
-            if self._digest is not None:
-                self._digest.update(data)
-            return
-        self._beginning += data
-        if len(self._beginning) >= PREAMBLE_BYTES:
-            self._end_beginning()
+            self._digests.update(data)
+        elif self._beginning or len(data) < PREAMBLE_BYTES:
+            self._beginning += data
+            if len(self._beginning) >= PREAMBLE_BYTES:
+                self._begin_file(self._beginning)
+        else:
+            self._begin_file(data)
+
+    def _begin_file(self, beginning: Bytes) -> None:
+        """Write the first bytes, and before them what some senders leave out: without it no reader
+        takes the object for a file.
+
+        PS3.10 7.1: 128 bytes and DICM before the File Meta. A bare data set stays as it is.
+        """
+        if beginning[:2] == b"\x02\x00" and beginning[128:132] != b"DICM":
+            beginning = bytes(128) + b"DICM" + beginning
+        elif beginning[:4] == b"DICM":
+            beginning = bytes(128) + beginning
+        self._digests.begin(beginning)
+        self._write_on(beginning)
 
     def _write_on(self, data: Bytes) -> None:
         self._size += len(data)
@@ -98,21 +107,9 @@ class Reception:
         if self._writer is not None and not self._handed_over:
             self._writer.abort()
 
-    def _end_beginning(self) -> None:
-        """Add what some senders leave out: without it no reader takes the object for a file.
-
-        PS3.10 7.1: 128 bytes and DICM before the File Meta. A bare data set stays as it is.
-        """
-        beginning, self._beginning = self._beginning or bytearray(), None
-        if beginning[:2] == b"\x02\x00" and beginning[128:132] != b"DICM":
-            beginning[:0] = bytes(128) + b"DICM"
-        elif beginning[:4] == b"DICM":
-            beginning[:0] = bytes(128)
-        self._write_on(beginning)
-
     def _prepare(self) -> Prepared:
-        if self._beginning is not None:
-            self._end_beginning()
+        if self._writer is None:
+            self._begin_file(self._beginning)
         writer = self._writer
         if writer is None or not self._size:
             raise CannotUnderstand("an instance without a byte")
@@ -132,17 +129,14 @@ class Reception:
 
     def _read(self, reader: ObjectReader) -> tuple[Header, tuple[bytes, bytes]]:
         try:
-            header = read_header(reader.map(), file_meta=self._file_meta)
+            header = read_header(reader.map(), file_meta=self._digests.file_meta)
         except HounsfieldError:
             raise
         except Exception as error:
             log.exception("header.unreadable")
             raise CannotUnderstand("the data set cannot be read") from error
         self._compare(header)
-        offset = header.dataset_offset
-        if self._digest is not None:
-            return header, (self._file_meta_digest, self._digest.digest())
-        return header, (digest_of(reader, 0, offset), digest_of(reader, offset, self._size))
+        return header, self._digests.both(reader, header.dataset_offset, self._size)
 
     def _compare(self, header: Header) -> None:
         """PS3.4 B.2.3, A900: what the request says of the data set has to be true."""
