@@ -9,6 +9,7 @@ has one table from these types to its own codes.
     │   ├── TransferSyntaxNotSupported
     │   ├── InvalidQuery           a search that cannot be answered as asked
     │   │   └── KeyNotSupported    it names an attribute that nothing here is searched by
+    │   ├── InvalidPeer            an entry of the AE book that cannot be
     │   ├── NotFound
     │   │   └── Gone               known, and deleted
     │   ├── TooLarge               over a limit that an administrator set
@@ -67,6 +68,10 @@ class InvalidQuery(Permanent):
 
 class KeyNotSupported(InvalidQuery):
     """A matching key that is not indexed. C-FIND may pass over it (PS3.4 C.2.2.1.3)."""
+
+
+class InvalidPeer(Permanent):
+    """An entry of the AE book that cannot be."""
 
 
 class NotFound(Permanent):

@@ -68,11 +68,22 @@ class DimseTlsSettings(_Section):
     certificate: Path | None = Field(None, description="PEM: our certificate and its chain")
     key: Path | None = Field(None, description="PEM: its private key")
     ca: Path | None = Field(None, description="PEM: who signs the certificates of peers")
+    port: Port = Field(
+        2762, description="where the listener with TLS is, once it has a certificate"
+    )
+    require_client_certificate: bool = Field(
+        True, description="a caller without a certificate signed by the CA is refused"
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if (self.certificate is None) != (self.key is None):
             raise ValueError("certificate and key belong together")
+        if self.certificate is not None and self.require_client_certificate and self.ca is None:
+            raise ValueError(
+                "ca, who signs the certificates of peers, is needed; or do without certificates of "
+                "theirs: require_client_certificate = false"
+            )
         return self
 
 
@@ -92,6 +103,11 @@ class DimseSettings(_Section):
     max_associations: int = Field(200, ge=1)
     max_associations_per_host: int = Field(100, ge=1)
     max_handshakes_per_host: int = Field(50, ge=1, description="connections not yet associated")
+    require_known_callers: bool = Field(
+        False,
+        description="callers that the AE book does not have are rejected on loopback too; "
+        "beyond it they always are",
+    )
     connect_seconds: Seconds = Field(
         15, description="how long a peer that we call may take to accept an association"
     )

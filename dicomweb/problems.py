@@ -14,6 +14,7 @@ from hounsfield.archive.errors import (
     DataSetMismatch,
     Gone,
     HounsfieldError,
+    InvalidPeer,
     InvalidQuery,
     NotFound,
     ObjectDamaged,
@@ -89,6 +90,7 @@ class CannotRender(RequestError):
 
 STATUS: dict[type[HounsfieldError], HTTPStatus] = {
     InvalidQuery: HTTPStatus.BAD_REQUEST,
+    InvalidPeer: HTTPStatus.BAD_REQUEST,
     CannotUnderstand: HTTPStatus.UNPROCESSABLE_ENTITY,
     CannotAnalyse: HTTPStatus.UNPROCESSABLE_ENTITY,
     DataSetMismatch: HTTPStatus.CONFLICT,

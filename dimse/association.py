@@ -16,6 +16,7 @@ from hounsfield.archive.archive import Archive
 from hounsfield.archive.settling import association_ended
 from hounsfield.archive.types import Source
 from hounsfield.dimse.associate import decode_request, encode_reject
+from hounsfield.dimse.callers import Caller, Callers
 from hounsfield.dimse.command import C_STORE_RQ, Request
 from hounsfield.dimse.exchange import Exchange
 from hounsfield.dimse.messages import Messages
@@ -44,10 +45,18 @@ class Association:
     """What follows an A-ASSOCIATE-RQ. ``retire`` takes the socket back when all is said."""
 
     def __init__(
-        self, archive: Archive, sock: socket.socket, host: str, request: bytes, retire: Retire
+        self,
+        archive: Archive,
+        callers: Callers,
+        sock: socket.socket,
+        host: str,
+        request: bytes,
+        retire: Retire,
     ) -> None:
         self.host = host
         self._archive = archive
+        self._callers = callers
+        self._caller: Caller | None = None
         self._settings = archive.settings.dimse
         self._socket = sock
         self._request = request
@@ -66,6 +75,8 @@ class Association:
             farewell = self._farewell(error)
         if self._exchange is not None:
             self._exchange.messages.abort()
+        if self._caller is not None:  # before the peer knows, who may come again at once
+            self._caller.leave()
         self._say(farewell)
         self._retire(self._socket, self.host)
         self._tell_archive()
@@ -94,9 +105,11 @@ class Association:
             called_ae_title=agreement.called_ae_title,
         )
         self._log = self._log.bind(calling_ae_title=agreement.calling_ae_title)
+        caller = self._callers.admit(agreement.calling_ae_title, self.host, self._socket)
+        self._caller = caller
         messages = Messages(agreement.contexts, self._perform, self._answer)
         reader = PduReader(self._socket, self._settings.maximum_length)
-        exchange = Exchange(self._socket, reader, messages, agreement, self._take)
+        exchange = Exchange(self._socket, reader, messages, agreement, caller, self._take)
         self._exchange = exchange
         self._socket.sendall(agreement.answer)
         self._log.info("association.accepted", contexts=len(agreement.contexts))
@@ -167,7 +180,7 @@ class Association:
     def _shut(self, how: int) -> None:
         """Wake the thread from what it waits for."""
         try:
-            self._socket.shutdown(how)
+            socket.socket.shutdown(self._socket, how)  # TLS above it would forget its keys
         except OSError:
             self._log.debug("association.gone")
 

@@ -8,6 +8,7 @@ import structlog
 
 from hounsfield.archive.archive import Archive
 from hounsfield.dimse.association import Association, Retire
+from hounsfield.dimse.callers import Callers
 
 log = structlog.get_logger()
 
@@ -15,8 +16,9 @@ log = structlog.get_logger()
 class Associations:
     """Starts a thread for each association, within the quotas per host and in all."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, callers: Callers) -> None:
         self._archive = archive
+        self._callers = callers
         self._settings = archive.settings.dimse
         self._lock = threading.RLock()  # stop() may interrupt admit() in a signal handler
         self._threads: dict[Association, threading.Thread] = {}
@@ -24,7 +26,7 @@ class Associations:
 
     def admit(self, sock: socket.socket, host: str, request: bytes, retire: Retire) -> bool:
         """Begin an association, or answer that there is no room for it now."""
-        association = Association(self._archive, sock, host, request, retire)
+        association = Association(self._archive, self._callers, sock, host, request, retire)
         thread = threading.Thread(
             target=self._run, args=(association,), name=f"association {host}", daemon=True
         )

@@ -8,6 +8,7 @@ import select
 import socket
 from collections.abc import Callable, Iterable
 
+from hounsfield.dimse.callers import Caller
 from hounsfield.dimse.command import Request, encode_response
 from hounsfield.dimse.messages import Messages
 from hounsfield.dimse.negotiation import AcceptedContext, Agreement
@@ -29,11 +30,13 @@ class Exchange:
         reader: PduReader,
         messages: Messages,
         agreement: Agreement,
+        caller: Caller,
         take: Callable[["Exchange"], None],
     ) -> None:
         self.reader = reader
         self.messages = messages
         self.agreement = agreement
+        self.caller = caller
         self._socket = sock
         self._take = take
         self._poll = select.poll()

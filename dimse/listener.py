@@ -3,10 +3,14 @@
 One thread holds every connection until a whole A-ASSOCIATE-RQ has come, within its deadline and
 its length, and again from our last PDU until the peer has closed (PS3.8 9.2, Sta2 and Sta13).
 Anything that is not an A-ASSOCIATE-RQ is aborted at its first byte.
+
+With TLS its handshake comes first, under the same deadline; one that waits for its client keeps
+nobody else waiting.
 """
 
 import selectors
 import socket
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable
@@ -29,7 +33,9 @@ SCRATCH_BYTES = 64 * 1024
 PAUSE_SECONDS = 0.1
 BACKLOG = 256
 
-Admit = Callable[[socket.socket, str, bytes], bool]
+Admit = Callable[[socket.socket, str, bytes, "Retire"], bool]
+Retire = Callable[[socket.socket, str], None]
+Secure = Callable[[], ssl.SSLContext]
 
 
 class Listener:
@@ -38,13 +44,20 @@ class Listener:
     ``admit`` answers False where there is no room: the peer is rejected for the time being.
     """
 
-    def __init__(self, settings: DimseSettings, admit: Admit) -> None:
+    def __init__(
+        self,
+        settings: DimseSettings,
+        admit: Admit,
+        host: str,
+        port: int,
+        secure: Secure | None = None,
+    ) -> None:
         self._settings = settings
         self._admit = admit
+        self._secure = secure
         self._visitors = Visitors(settings.max_handshakes_per_host, settings.max_associations)
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        address = (settings.host, settings.port)
-        self._socket = socket.create_server(address, family=family, backlog=BACKLOG)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, port), family=family, backlog=BACKLOG)
         self._socket.setblocking(False)
         self._waker, self._woken = socket.socketpair()
         self._woken.setblocking(False)
@@ -96,7 +109,12 @@ class Listener:
             log.warning("listener.cannot_accept", reason=str(error))
             time.sleep(PAUSE_SECONDS)  # out of descriptors, most likely
             return
-        self._watch(sock, address[0], leaving=False)
+        if self._secure is None:
+            self._watch(sock, address[0], leaving=False)
+            return
+        sock.setblocking(False)
+        secured = self._secure().wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        self._watch(secured, address[0], leaving=False, handshaking=True)
 
     def _take_back(self) -> None:
         self._woken.recv(SCRATCH_BYTES)
@@ -104,10 +122,12 @@ class Listener:
             sock, host = self._retiring.popleft()
             self._see_off(sock, host, b"")
 
-    def _watch(self, sock: socket.socket, host: str, *, leaving: bool) -> None:
+    def _watch(
+        self, sock: socket.socket, host: str, *, leaving: bool, handshaking: bool = False
+    ) -> None:
         sock.setblocking(False)
         deadline = time.monotonic() + self._settings.handshake_seconds
-        visitor = Visitor(sock, host, deadline, leaving)
+        visitor = Visitor(sock, host, deadline, leaving, handshaking)
         self._selector.register(sock, selectors.EVENT_READ, visitor)
         if (evicted := self._visitors.add(visitor)) is not None:
             self._dismiss(evicted)
@@ -115,9 +135,12 @@ class Listener:
     def _hear(self, visitor: Visitor) -> None:
         if visitor not in self._visitors:
             return  # dismissed since the selector saw it
+        if visitor.handshaking:
+            self._shake_hands(visitor)
+            return
         try:
             received = visitor.socket.recv_into(self._scratch)
-        except BlockingIOError:
+        except (BlockingIOError, ssl.SSLWantReadError):
             return
         except OSError:
             received = 0
@@ -130,6 +153,26 @@ class Listener:
         else:
             visitor.request += self._scratch[:received]
             self._judge(visitor)
+        if isinstance(visitor.socket, ssl.SSLSocket) and visitor.socket.pending():
+            self._hear(visitor)  # decrypted already: the selector would not tell
+
+    def _shake_hands(self, visitor: Visitor) -> None:
+        sock = visitor.socket
+        assert isinstance(sock, ssl.SSLSocket)  # noqa: S101 - for the type checker
+        try:
+            sock.do_handshake()
+        except ssl.SSLWantReadError:
+            self._selector.modify(sock, selectors.EVENT_READ, visitor)
+        except ssl.SSLWantWriteError:
+            self._selector.modify(sock, selectors.EVENT_WRITE, visitor)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", None) or type(error).__name__
+            log.warning("connection.no_tls", peer=visitor.host, reason=reason)
+            self._dismiss(visitor)
+        else:
+            visitor.handshaking = False
+            self._selector.modify(sock, selectors.EVENT_READ, visitor)
+            self._hear(visitor)
 
     def _judge(self, visitor: Visitor) -> None:
         """Is it the beginning of an A-ASSOCIATE-RQ, a whole one, or something else?"""
@@ -151,7 +194,8 @@ class Listener:
 
     def _welcome(self, visitor: Visitor) -> None:
         self._forget(visitor)
-        if not self._admit(visitor.socket, visitor.host, bytes(visitor.request)):
+        request = bytes(visitor.request)
+        if not self._admit(visitor.socket, visitor.host, request, self.retire):
             log.warning("association.rejected", peer=visitor.host, reason="no room")
             self._see_off(visitor.socket, visitor.host, encode_reject(2, 3, 2))
 
@@ -166,8 +210,11 @@ class Listener:
             sock.setblocking(False)
             if farewell:
                 sock.send(farewell)
-            sock.shutdown(socket.SHUT_WR)
-        except OSError:
+            if isinstance(sock, ssl.SSLSocket):
+                with suppress(ssl.SSLWantReadError):
+                    sock.unwrap()  # says that nothing follows; the answer is not waited for
+            socket.socket.shutdown(sock, socket.SHUT_WR)
+        except (OSError, ValueError):
             sock.close()
         else:
             self._watch(sock, host, leaving=True)

@@ -118,8 +118,6 @@ class Agreement:
     answer: bytes
     extended: dict[str, bytes]
     """SOP class to the application information that both sides go by (PS3.7 D.3.3.5)."""
-    allowed: frozenset[Service] = ALL_SERVICES
-    """What this peer may ask of us."""
 
     def options(self, sop_class_uid: str) -> frozenset[int]:
         """Which bytes of a class's extended negotiation are on."""

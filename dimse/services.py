@@ -28,7 +28,7 @@ def perform(
 ) -> Operation:
     """Begin to perform a request."""
     service = SERVICES.get(request.command_field)
-    if service is not None and service not in exchange.agreement.allowed:
+    if service is not None and service not in exchange.caller.allowed:
         return Refused(Status(NOT_AUTHORIZED, f"this AE title may not {service} here"))
     if not context.peer_is_scu:
         return Refused(Status(SOP_CLASS_NOT_SUPPORTED, "the requestor is not SCU of this class"))

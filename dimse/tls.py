@@ -2,10 +2,16 @@
 
 import hashlib
 import ssl
+import time
+from pathlib import Path
 from typing import Any
+
+import structlog
 
 from hounsfield.archive.errors import PeerUntrusted
 from hounsfield.conf.settings import DimseTlsSettings
+
+log = structlog.get_logger()
 
 CIPHERS = (
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
@@ -14,6 +20,66 @@ CIPHERS = (
 """Of TLS 1.2 (RFC 9325 4.2); those of TLS 1.3 are all allowed, and preferred."""
 
 FINGERPRINT = "sha256:"
+
+
+LOOK_SECONDS = 1.0
+
+
+class ServerTls:
+    """The context of our listener, made anew once one of its files has changed.
+
+    Files that do not fit together, as in the middle of a renewal, leave the one that is in use.
+    """
+
+    def __init__(self, settings: DimseTlsSettings) -> None:
+        self._settings = settings
+        self._seen = self._look()
+        self._looked_at = time.monotonic()
+        self._context = server_context(settings)
+
+    def context(self) -> ssl.SSLContext:
+        """The context for a connection that has just come. Used by one thread."""
+        now = time.monotonic()
+        if now - self._looked_at > LOOK_SECONDS:
+            self._looked_at = now
+            seen = self._look()
+            if seen != self._seen:
+                self._seen = seen
+                self._renew()
+        return self._context
+
+    def _renew(self) -> None:
+        try:
+            self._context = server_context(self._settings)
+        except (OSError, ssl.SSLError) as error:
+            log.error("tls.not_renewed", reason=str(error))
+        else:
+            log.info("tls.renewed")
+
+    def _look(self) -> list[tuple[int, int, int] | None]:
+        settings = self._settings
+        return [_state(path) for path in (settings.certificate, settings.key, settings.ca)]
+
+
+def _state(path: Path | None) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return None if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def server_context(settings: DimseTlsSettings) -> ssl.SSLContext:
+    """For associations that we accept. Raises OSError, SSLError where a file cannot be used."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    restrict(context)
+    if settings.ca is not None:
+        context.load_verify_locations(settings.ca)
+        required = settings.require_client_certificate
+        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+    if settings.certificate is not None:
+        context.load_cert_chain(settings.certificate, settings.key)
+    return context
 
 
 def client_context(settings: DimseTlsSettings, certificate: str) -> ssl.SSLContext:

@@ -19,6 +19,8 @@ class Visitor:
     deadline: float
     """When ARTIM expires (PS3.8 9.1.5)."""
     leaving: bool = False
+    handshaking: bool = False
+    """TLS is not yet agreed on."""
     request: bytearray = field(default_factory=bytearray)
     discarded: int = 0
 

@@ -1,7 +1,6 @@
 """What is looked at before anything starts: addresses, ports, the database."""
 
 import errno
-import ipaddress
 import os
 import socket
 import time
@@ -10,6 +9,7 @@ from collections.abc import Callable
 import psycopg
 from pydantic import SecretStr
 
+from hounsfield.conf.hosts import is_loopback
 from hounsfield.conf.settings import Settings
 from hounsfield.db.embedded import url_of
 from hounsfield.db.errors import CannotStart
@@ -19,14 +19,31 @@ DATABASE_SECONDS = 30.0
 
 
 def require_loopback(settings: Settings) -> None:
-    """Refuse to listen where others can reach us: nobody has to say who he is yet."""
-    for name, host in (("HTTP", settings.http.host), ("DIMSE", settings.dimse.host)):
-        if not _is_loopback(host):
-            raise CannotStart(
-                f"HOUNSFIELD_{name}__HOST is {host}, which other machines can reach, and no "
-                "authentication is configured: this release listens on loopback addresses alone "
-                "(127.0.0.1, ::1, localhost)."
-            )
+    """Refuse to serve HTTP where others can reach it: nobody has to say who he is yet.
+
+    DIMSE has the AE book, and stays on loopback by itself without it (``dimse.service``).
+    """
+    host = settings.http.host
+    if not is_loopback(host):
+        raise CannotStart(
+            f"HOUNSFIELD_HTTP__HOST is {host}, which other machines can reach, and no "
+            "authentication is configured: this release serves HTTP on loopback addresses alone "
+            "(127.0.0.1, ::1, localhost)."
+        )
+
+
+def require_usable_tls(settings: Settings) -> None:
+    """Refuse to start with a certificate, key or CA that cannot be used."""
+    if settings.dimse.tls.certificate is None:
+        return
+    from hounsfield.dimse.tls import server_context  # noqa: PLC0415 - seldom needed
+
+    try:
+        server_context(settings.dimse.tls)
+    except OSError as error:
+        raise CannotStart(
+            f"The certificate, key or CA of HOUNSFIELD_DIMSE__TLS cannot be used: {error}"
+        ) from None
 
 
 def bind(host: str, port: int, setting: str) -> socket.socket:
@@ -78,15 +95,6 @@ def await_database(url: str, give_up: Callable[[], bool] = lambda: False) -> str
             f"{OLDEST_POSTGRES} or later."
         )
     return f"{version // 10000}.{version % 10000}"
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _require_unused(bound: socket.socket) -> None:

@@ -17,7 +17,13 @@ from hounsfield.server.children.child import Child
 from hounsfield.server.children.postgres import KeptPostgres
 from hounsfield.server.plan import environment_of, plan, upgrade_schema, why_no_inference
 from hounsfield.server.signals import StopSignal
-from hounsfield.server.startup import await_database, bind, database_url, require_loopback
+from hounsfield.server.startup import (
+    await_database,
+    bind,
+    database_url,
+    require_loopback,
+    require_usable_tls,
+)
 
 POLL_SECONDS = 0.25
 READY_SECONDS = 90.0
@@ -55,6 +61,7 @@ class Supervisor:
     def _start(self) -> None:
         began = time.monotonic()
         require_loopback(self._settings)
+        require_usable_tls(self._settings)
         self._take_folder()
         listener = self._take_ports()
         self._say(f"Hounsfield {version('hounsfield')}, data in {self._settings.data_dir}")
@@ -80,11 +87,13 @@ class Supervisor:
             ) from None
 
     def _take_ports(self) -> socket.socket:
-        """Hold the HTTP port for all web processes; see that the DIMSE port is free."""
+        """Hold the HTTP port for all web processes; see that the DIMSE ports are free."""
         http, dimse = self._settings.http, self._settings.dimse
         self._listener = bind(http.host, http.port, "HOUNSFIELD_HTTP__PORT")
         with bind(dimse.host, dimse.port, "HOUNSFIELD_DIMSE__PORT") as probe:
             dimse = dimse.model_copy(update={"port": probe.getsockname()[1]})
+        if dimse.tls.certificate is not None:
+            bind(dimse.host, dimse.tls.port, "HOUNSFIELD_DIMSE__TLS__PORT").close()
         http = http.model_copy(update={"port": self._listener.getsockname()[1]})
         self._settings = self._settings.model_copy(update={"http": http, "dimse": dimse})
         return self._listener

@@ -5,7 +5,13 @@ from collections.abc import Callable
 from hounsfield.conf.settings import Settings
 from hounsfield.db import schema
 from hounsfield.server.children.start import run
-from hounsfield.server.startup import await_database, bind, require_loopback, with_database
+from hounsfield.server.startup import (
+    await_database,
+    bind,
+    require_loopback,
+    require_usable_tls,
+    with_database,
+)
 
 
 def run_alone(kind: str, settings: Settings, say: Callable[[str], None]) -> None:
@@ -15,6 +21,7 @@ def run_alone(kind: str, settings: Settings, say: Callable[[str], None]) -> None
     if kind == "web":
         listener = bind(settings.http.host, settings.http.port, "HOUNSFIELD_HTTP__PORT")
     elif kind == "dimse":
+        require_usable_tls(settings)
         bind(settings.dimse.host, settings.dimse.port, "HOUNSFIELD_DIMSE__PORT").close()
     settings = with_database(settings)
     url = settings.database.url

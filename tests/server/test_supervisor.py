@@ -113,13 +113,22 @@ def test_a_port_in_use_is_said(short_dir: Path, another: Callable[..., Tree], se
     assert not (short_dir / "pg").exists(), "nothing was made for a start that cannot be"
 
 
-@pytest.mark.parametrize("setting", ["HOUNSFIELD_HTTP__HOST", "HOUNSFIELD_DIMSE__HOST"])
-def test_an_address_that_others_reach_is_refused_with_the_reason(
-    short_dir: Path, another: Callable[..., Tree], setting: str
+def test_http_at_an_address_that_others_reach_is_refused_with_the_reason(
+    short_dir: Path, another: Callable[..., Tree]
 ) -> None:
-    said = another(short_dir, **{setting: "0.0.0.0"}).await_refusal()
-    assert setting in said
+    said = another(short_dir, HOUNSFIELD_HTTP__HOST="0.0.0.0").await_refusal()
+    assert "HOUNSFIELD_HTTP__HOST" in said
     assert "no authentication is configured" in said
+
+
+def test_a_certificate_that_cannot_be_used_is_said(
+    short_dir: Path, another: Callable[..., Tree]
+) -> None:
+    nothing = str(short_dir / "none.pem")
+    names = ("CERTIFICATE", "KEY", "CA")
+    files = {f"HOUNSFIELD_DIMSE__TLS__{name}": nothing for name in names}
+    said = another(short_dir, **files).await_refusal()
+    assert "HOUNSFIELD_DIMSE__TLS cannot be used" in said
 
 
 def test_sigterm_ends_all_of_it_within_ten_seconds(tree: Tree) -> None:
