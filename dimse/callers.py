@@ -20,6 +20,7 @@ from hounsfield.archive.archive import Archive
 from hounsfield.archive.errors import Unavailable
 from hounsfield.archive.peers import Book, Peer
 from hounsfield.conf.hosts import address_of, is_loopback, is_within
+from hounsfield.conf.settings import DimseSettings
 from hounsfield.dimse.negotiation import ALL_SERVICES, Rejected, Service
 from hounsfield.dimse.tls import is_named_by
 
@@ -28,13 +29,18 @@ log = structlog.get_logger()
 NOBODY: frozenset[Service] = frozenset()
 
 
+def knows_callers_only(settings: DimseSettings) -> bool:
+    """Whether a caller that is not in the AE book is rejected."""
+    return settings.require_known_callers or not is_loopback(settings.host)
+
+
 class Callers:
     """The peers that have associations with this process."""
 
     def __init__(self, archive: Archive) -> None:
         settings = archive.settings.dimse
         self._book = Book(archive)
-        self._only_known = settings.require_known_callers or not is_loopback(settings.host)
+        self._only_known = knows_callers_only(settings)
         self._beyond_loopback = not is_loopback(settings.host)
         self._lock = threading.Lock()
         self._open: Counter[str] = Counter()

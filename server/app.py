@@ -17,7 +17,15 @@ from hounsfield.archive.events import Sequencer
 from hounsfield.archive.index_attributes import Indexer
 from hounsfield.archive.sweep import Sweeper
 from hounsfield.dicomweb.router import create_router
-from hounsfield.server.api import events, index_attributes, jobs, reports, status, studies
+from hounsfield.server.api import (
+    events,
+    index_attributes,
+    jobs,
+    peers,
+    reports,
+    status,
+    studies,
+)
 from hounsfield.server.failures import handle_failures
 from hounsfield.server.feed import LiveFeed
 from hounsfield.server.guard import Guard
@@ -86,7 +94,7 @@ def create_app(archive: Archive, viewer: Path | None = None) -> Application:
     app.dicomweb = create_router(archive)
     app.include_router(app.dicomweb, prefix=DICOM_WEB)
     api = APIRouter(prefix="/api")
-    for part in (studies, jobs, reports, events, index_attributes, status):
+    for part in (studies, jobs, reports, events, index_attributes, peers, status):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(create_live(feed))

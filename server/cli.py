@@ -1,16 +1,14 @@
 """The command ``hounsfield``. Each command imports what it needs when it runs."""
 
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from hounsfield.db.errors import CannotStart
-
-if TYPE_CHECKING:
-    from hounsfield.conf.settings import Settings
+from hounsfield.server.options import DataDir, settings_of
+from hounsfield.server.peers_cli import peers
 
 app = typer.Typer(
     name="hounsfield",
@@ -23,8 +21,7 @@ database = typer.Typer(name="db", help="The index database.", no_args_is_help=Tr
 app.add_typer(database)
 index = typer.Typer(name="index", help="Attributes to search for.", no_args_is_help=True)
 app.add_typer(index)
-
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Overrides HOUNSFIELD_DATA_DIR.")]
+app.add_typer(peers)
 
 
 @app.command()
@@ -32,7 +29,7 @@ def serve(data_dir: DataDir = None) -> None:
     """Run everything on this machine: PostgreSQL, web, DIMSE and inference workers."""
     from hounsfield.server.supervisor import Supervisor  # noqa: PLC0415 - each command its own
 
-    Supervisor(_settings(data_dir), typer.echo).run()
+    Supervisor(settings_of(data_dir), typer.echo).run()
 
 
 @app.command()
@@ -66,7 +63,7 @@ def demo(
     from hounsfield.server.demo.phantom import DemoUnavailable  # noqa: PLC0415
 
     try:
-        right = run(_settings(data_dir), once, limit)
+        right = run(settings_of(data_dir), once, limit)
     except DemoUnavailable as error:
         raise CannotStart(str(error)) from None
     raise typer.Exit(0 if right else 1)
@@ -86,7 +83,7 @@ def import_(
     from hounsfield.server.importing.command import import_files  # noqa: PLC0415
 
     complete = import_files(
-        _settings(data_dir), path, parallel=parallel, again=again, as_json=as_json
+        settings_of(data_dir), path, parallel=parallel, again=again, as_json=as_json
     )
     raise typer.Exit(0 if complete else 1)
 
@@ -105,7 +102,7 @@ def database_status(data_dir: DataDir = None) -> None:
     from hounsfield.db.schema import revision  # noqa: PLC0415
     from hounsfield.server.startup import await_database, database_url  # noqa: PLC0415
 
-    url = database_url(_settings(data_dir))
+    url = database_url(settings_of(data_dir))
     server = await_database(url, give_up=lambda: True)
     typer.echo(f"PostgreSQL {server}, schema {revision(url) or 'not made yet'}")
 
@@ -116,7 +113,7 @@ def database_upgrade_schema(data_dir: DataDir = None) -> None:
     from hounsfield.db import schema  # noqa: PLC0415
     from hounsfield.server.startup import await_database, database_url  # noqa: PLC0415
 
-    url = database_url(_settings(data_dir))
+    url = database_url(settings_of(data_dir))
     await_database(url)
     schema.upgrade(url)
     typer.echo(f"Schema {schema.revision(url)}")
@@ -133,7 +130,7 @@ def index_add(
     """Index an attribute; a running server indexes what is stored."""
     from hounsfield.server.index_command import add  # noqa: PLC0415
 
-    add(_settings(data_dir), typer.echo, attribute, level, vr, creator)
+    add(settings_of(data_dir), typer.echo, attribute, level, vr, creator)
 
 
 @index.command("list")
@@ -141,7 +138,7 @@ def index_list(data_dir: DataDir = None) -> None:
     """Say which attributes are indexed, and how far."""
     from hounsfield.server.index_command import show  # noqa: PLC0415
 
-    show(_settings(data_dir), typer.echo)
+    show(settings_of(data_dir), typer.echo)
 
 
 @index.command("remove")
@@ -153,7 +150,7 @@ def index_remove(
     """Take an attribute out of the index."""
     from hounsfield.server.index_command import remove  # noqa: PLC0415
 
-    remove(_settings(data_dir), typer.echo, attribute, level)
+    remove(settings_of(data_dir), typer.echo, attribute, level)
 
 
 def main() -> None:
@@ -165,26 +162,10 @@ def main() -> None:
         sys.exit(1)
 
 
-def _settings(data_dir: Path | None) -> "Settings":
-    from pydantic import ValidationError  # noqa: PLC0415
-
-    from hounsfield.conf.settings import get_settings  # noqa: PLC0415
-
-    if data_dir is not None:
-        os.environ["HOUNSFIELD_DATA_DIR"] = str(data_dir)
-    try:
-        return get_settings()
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors()
-        )
-        raise CannotStart(f"The settings are not right: {wrong}") from None
-
-
 def _alone(kind: str, data_dir: Path | None) -> None:
     from hounsfield.server.children.alone import run_alone  # noqa: PLC0415
 
-    run_alone(kind, _settings(data_dir), typer.echo)
+    run_alone(kind, settings_of(data_dir), typer.echo)
 
 
 if __name__ == "__main__":
