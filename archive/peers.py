@@ -40,14 +40,12 @@ UID = re.compile(r"[0-9.]{1,64}")
 
 def read(archive: "Archive") -> list[Peer]:
     """All peers, by AE title."""
-    return archive.database.run(statements.list_peers, one_statement=True)
+    return archive.database.run(statements.list_peers)
 
 
 def find(archive: "Archive", ae_title: str) -> Peer:
     """One peer. Raises NotFound."""
-    found = archive.database.run(
-        lambda connection: statements.find_peer(connection, ae_title), one_statement=True
-    )
+    found = archive.database.run(lambda connection: statements.find_peer(connection, ae_title))
     if found is None:
         raise NotFound(f"the AE book has no peer {ae_title}")
     return found
