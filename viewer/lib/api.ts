@@ -1,6 +1,18 @@
 /** The JSON API, as typed calls. Same origin always: the server refuses any other. */
 
-import type { EventPage, Job, JobRequest, Report, Status, StudyDetail, StudyPage } from '@/lib/types'
+import type {
+  EventPage,
+  Job,
+  JobRequest,
+  Peer,
+  PeerProbe,
+  PeerRequest,
+  Peers,
+  Report,
+  Status,
+  StudyDetail,
+  StudyPage,
+} from '@/lib/types'
 
 /** An answer that is not a success, in the server's own words (RFC 9457). */
 export class ApiError extends Error {
@@ -52,6 +64,30 @@ export function cancelJob(jobId: string): Promise<Job> {
   return request(`/api/jobs/${encodeURIComponent(jobId)}/cancel`, { method: 'POST' })
 }
 
+export function getPeers(signal?: AbortSignal): Promise<Peers> {
+  return request('/api/peers', { signal })
+}
+
+export function addPeer(peer: PeerRequest): Promise<Peer> {
+  return request('/api/peers', { method: 'POST', body: JSON.stringify(peer) })
+}
+
+export function changePeer(peer: PeerRequest): Promise<Peer> {
+  return request(peerUrl(peer.ae_title), { method: 'PUT', body: JSON.stringify(peer) })
+}
+
+export async function removePeer(aeTitle: string): Promise<void> {
+  await requestNothing(peerUrl(aeTitle), { method: 'DELETE' })
+}
+
+export function testPeer(aeTitle: string): Promise<PeerProbe> {
+  return request(`${peerUrl(aeTitle)}/test`, { method: 'POST' })
+}
+
+function peerUrl(aeTitle: string): string {
+  return `/api/peers/${encodeURIComponent(aeTitle)}`
+}
+
 interface Options {
   method?: string
   body?: string
@@ -59,9 +95,14 @@ interface Options {
 }
 
 async function request<T>(url: string, options: Options = {}): Promise<T> {
+  return (await (await requestNothing(url, options)).json()) as T
+}
+
+/** An answer that is a success, whose body is not looked at. */
+async function requestNothing(url: string, options: Options): Promise<Response> {
   const answer = await send(url, options)
   if (!answer.ok) throw new ApiError(await problem(answer), answer.status)
-  return (await answer.json()) as T
+  return answer
 }
 
 async function send(url: string, { method = 'GET', body, signal }: Options): Promise<Response> {

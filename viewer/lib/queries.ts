@@ -10,8 +10,21 @@ import {
   useQuery,
   useQueryClient,
 } from '@tanstack/react-query'
-import { cancelJob, getReport, getStatus, getStudies, getStudy, startJob } from '@/lib/api'
+import {
+  addPeer,
+  cancelJob,
+  changePeer,
+  getPeers,
+  getReport,
+  getStatus,
+  getStudies,
+  getStudy,
+  removePeer,
+  startJob,
+  testPeer,
+} from '@/lib/api'
 import type { StudiesQuery } from '@/lib/api'
+import type { PeerRequest } from '@/lib/types'
 
 export const keys = {
   status: ['status'] as const,
@@ -19,6 +32,7 @@ export const keys = {
   list: (query: StudiesQuery) => ['studies', query] as const,
   study: (uid: string) => ['study', uid] as const,
   report: (uid: string) => ['report', uid] as const,
+  peers: ['peers'] as const,
 }
 
 /**
@@ -76,4 +90,29 @@ export function useCancelJob(studyUid: string) {
     mutationFn: cancelJob,
     onSuccess: () => client.invalidateQueries({ queryKey: keys.study(studyUid) }),
   })
+}
+
+export function usePeers() {
+  return useQuery({ queryKey: keys.peers, queryFn: ({ signal }) => getPeers(signal), refetchOnMount: 'always' })
+}
+
+export function useSavePeer() {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: ({ request, isNew }: { request: PeerRequest; isNew: boolean }) =>
+      isNew ? addPeer(request) : changePeer(request),
+    onSuccess: () => client.invalidateQueries({ queryKey: keys.peers }),
+  })
+}
+
+export function useRemovePeer() {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: removePeer,
+    onSuccess: () => client.invalidateQueries({ queryKey: keys.peers }),
+  })
+}
+
+export function useTestPeer() {
+  return useMutation({ mutationFn: testPeer })
 }

@@ -9,6 +9,7 @@ import { useStatus } from '@/lib/queries'
 
 const PAGES = [
   { href: '/', name: 'Studies' },
+  { href: '/peers/', name: 'Peers' },
   { href: '/about/', name: 'Server' },
 ]
 
