@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -65,13 +66,21 @@ class Committer:
         return waiting.future
 
     def commit(self, item: Prepared) -> StoreResult:
-        """Commit an instance, whose bytes are durable, and wait for it.
+        """Commit an instance and wait for it.
 
         Where nobody else commits and nothing is unusual, this thread does it: to hand an instance
         to another thread and to be woken by it takes as long as PostgreSQL takes to insert it.
         """
-        result = self._commit_here(item)
-        return self.submit(item).result() if result is None else result
+        try:
+            result = self._commit_here(item)
+            if result is not None:
+                return result
+            item.make_durable()
+        except BaseException:
+            if not item.tried:
+                item.writer.abort()
+            raise
+        return self.submit(item).result()
 
     def _commit_here(self, item: Prepared) -> StoreResult | None:
         """None where it is not so simple: the committer's thread knows what to do then."""
@@ -80,14 +89,14 @@ class Committer:
         try:
             if not self._placement.is_usual([item.row]):
                 return None
-            self._objects.sync_folders([item.writer.key])
             with self._watch.calling():
-                stored = self._placement.store([item])
+                stored = self._placement.insert_usual([item.row], partial(self._sync, item))
+        except HounsfieldError:
+            raise  # of the object, and PostgreSQL has undone the row
         except Exception as error:
-            if is_no_answer(error):
-                # It may be inserted yet: the object stays, as after every such answer.
-                raise Unavailable("the database does not answer") from error
             item.tried = True
+            if is_no_answer(error):
+                raise Unavailable("the database does not answer") from error
             return None
         else:
             if not stored:
@@ -96,6 +105,11 @@ class Committer:
             return item.result(Outcome.STORED)
         finally:
             self._turn.release()
+
+    def _sync(self, item: Prepared) -> None:
+        """Before the row is committed: the object's bytes, and then its name."""
+        item.make_durable()
+        self._objects.sync_folders([item.writer.key])
 
     def series_of(self, association_id: str) -> set[int]:
         """Keys of the series that an association brought; forgotten once asked for."""

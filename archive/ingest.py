@@ -94,13 +94,7 @@ class Reception:
 
     def commit(self) -> StoreResult:
         """Wait until the instance is on stable storage and indexed."""
-        item = self._prepare()
-        try:
-            item.make_durable()
-        except BaseException:
-            item.writer.abort()
-            raise
-        return self._archive.committer.commit(item)
+        return self._archive.committer.commit(self._prepare())
 
     def abort(self) -> None:
         """Drop what was received."""

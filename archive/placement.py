@@ -6,7 +6,7 @@ memory is dropped and the batch goes through once more, and makes the study anew
 an administrator has changed the index attributes meanwhile, which are remembered too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from sqlalchemy import Connection
@@ -83,16 +83,20 @@ class Placement:
             for row in rows
         )
 
-    def _insert_usual(self, rows: Sequence[NewInstance]) -> set[str]:
+    def insert_usual(
+        self, rows: Sequence[NewInstance], before_commit: Callable[[], None] | None = None
+    ) -> set[str]:
+        """Insert what is usual; see :meth:`Database.write` for ``before_commit``."""
         for row in rows:
             study_pk = self._studies[row.study_uid].pk
             row.columns["study_pk"] = study_pk
             row.columns["series_pk"] = self._series[study_pk, row.series_uid]
-        return instances.insert_instances(self._database.write, rows)
+        run = partial(self._database.write, before_commit=before_commit)
+        return instances.insert_instances(run, rows)
 
     def _insert(self, rows: list[NewInstance], again: bool) -> set[str]:
         if not again and self.is_usual(rows):
-            return self._insert_usual(rows)
+            return self.insert_usual(rows)
         studies, series = dict(self._studies), dict(self._series)
         attributes = self._attributes
 

@@ -179,17 +179,24 @@ class Database:
 
         return _again_where_asked(once)
 
-    def write(self, statement: str, values: Sequence[str | bytes | None]) -> Rows:
+    def write(
+        self,
+        statement: str,
+        values: Sequence[str | bytes | None],
+        before_commit: Callable[[], None] | None = None,
+    ) -> Rows:
         """Run one statement that is a transaction by itself, as :meth:`run` would.
 
         It saves the round trips of BEGIN and COMMIT, and most of what the way through
         SQLAlchemy costs. Placeholders are ``$1``, ``$2``, …; columns come back as text.
         A server that does not answer in ANSWER_SECONDS is a lost connection, and NoAnswer.
+        ``before_commit`` runs while PostgreSQL works, and again where the statement does; what
+        it raises undoes the statement and is raised here.
         """
 
         def once() -> Rows:
             try:
-                return self._writer.fetch(statement, values)
+                return self._writer.fetch(statement, values, before_commit)
             except psycopg.Error as error:
                 lost = sqlstate(error)[:2] in {"", *LOST_CLASSES}
                 raise _as_usual(error, lost, self.engine.dialect) from error

@@ -8,7 +8,7 @@ error in time, whatever TCP believes.
 
 import selectors
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg
@@ -37,14 +37,21 @@ class Writer:
         self._timeout = timeout_seconds
         self._idle: list[LibpqConnection] = []
 
-    def fetch(self, statement: str, values: Values) -> Rows:
+    def fetch(
+        self, statement: str, values: Values, before_commit: Callable[[], None] | None = None
+    ) -> Rows:
         """The rows, as text, of a statement with ``$1``, ``$2``, … for its values.
 
-        Text values go as text and bytes as ``bytea``. Raises psycopg.Error; NoAnswer is one.
+        Text values go as text and bytes as ``bytea``. ``before_commit`` runs while the server
+        executes the statement, and the server does not commit before it has returned; what it
+        raises undoes the statement. Raises psycopg.Error; NoAnswer is one.
         """
         connection = self._take() or LibpqConnection(self._url)
         try:
-            rows = connection.fetch(statement, values, self._timeout)
+            if before_commit is None:
+                rows = connection.fetch(statement, values, self._timeout)
+            else:
+                rows = connection.fetch_after(before_commit, statement, values, self._timeout)
         finally:
             if connection.is_open and len(self._idle) < MOST_IDLE:
                 self._idle.append(connection)
@@ -98,18 +105,37 @@ class LibpqConnection:
     def fetch(self, statement: str, values: Values, seconds: float) -> Rows:
         """Run a statement; what fails half-way leaves a connection that is not open."""
         deadline = time.monotonic() + seconds
+        self._send(self._prepare(statement, deadline), values)
+        return _rows(self._result(deadline))
+
+    def fetch_after(
+        self, before_commit: Callable[[], None], statement: str, values: Values, seconds: float
+    ) -> Rows:
+        """Run a statement, and ``before_commit`` meanwhile; only then is it committed.
+
+        In a pipeline the server commits when it is sent the Sync (PostgreSQL 55.2.4). A connection
+        that is closed before has done nothing.
+        """
+        deadline = time.monotonic() + seconds
         name = self._prepare(statement, deadline)
+        self._libpq.enter_pipeline_mode()
+        self._send(name, values)
+        self._libpq.send_flush_request()
+        self._flush(deadline)
+        try:
+            before_commit()
+        except BaseException:
+            self._libpq.finish()
+            raise
+        self._libpq.pipeline_sync()
+        return _rows(self._pipelined_result(deadline))
+
+    def _send(self, name: bytes, values: Values) -> None:
         self._libpq.send_query_prepared(
             name,
             [_as_text(value) if isinstance(value, str) else value for value in values],
             [pq.Format.BINARY if isinstance(value, bytes) else pq.Format.TEXT for value in values],
         )
-        result = self._result(deadline)
-        columns = range(result.nfields)
-        return [
-            tuple((result.get_value(row, column) or b"").decode() for column in columns)
-            for row in range(result.ntuples)
-        ]
 
     def _prepare(self, statement: str, deadline: float) -> bytes:
         """The name of a statement, which PostgreSQL plans once."""
@@ -122,30 +148,62 @@ class LibpqConnection:
         return name
 
     def _result(self, deadline: float) -> pq.abc.PGresult:
+        """The last result of what was sent."""
+        self._flush(deadline)
+        result = None
+        while (following := self._next_result(deadline)) is not None:
+            result = following
+        return _checked(result)
+
+    def _pipelined_result(self, deadline: float) -> pq.abc.PGresult:
+        """The result of a pipeline of one statement, which has failed if its commit has."""
+        self._flush(deadline)
+        result = failure = None
+        while True:
+            following = self._next_result(deadline)
+            if following is None:
+                if self._libpq.status != pq.ConnStatus.OK:
+                    break
+            elif following.status == pq.ExecStatus.PIPELINE_SYNC:
+                break
+            elif following.status == pq.ExecStatus.FATAL_ERROR:
+                failure = failure or following
+            else:
+                result = following
+        self._libpq.exit_pipeline_mode()
+        return _checked(failure or result)
+
+    def _next_result(self, deadline: float) -> pq.abc.PGresult | None:
+        while self._libpq.is_busy():
+            self._wait(selectors.EVENT_READ, deadline)
+            self._libpq.consume_input()
+        return self._libpq.get_result()
+
+    def _flush(self, deadline: float) -> None:
         while self._libpq.flush():
             self._wait(selectors.EVENT_READ | selectors.EVENT_WRITE, deadline)
             self._libpq.consume_input()
-        result = None
-        while True:
-            while self._libpq.is_busy():
-                self._wait(selectors.EVENT_READ, deadline)
-                self._libpq.consume_input()
-            following = self._libpq.get_result()
-            if following is None:
-                break
-            result = following
-        if result is None or result.status == pq.ExecStatus.FATAL_ERROR:
-            raise (
-                error_from_result(result)
-                if result is not None
-                else psycopg.OperationalError("the connection was lost")
-            )
-        return result
 
     def _wait(self, what: int, deadline: float) -> None:
         self._selector.modify(self._libpq.socket, what)
         if not self._selector.select(max(0.0, deadline - time.monotonic())):
             raise NoAnswer("the database does not answer")
+
+
+def _checked(result: pq.abc.PGresult | None) -> pq.abc.PGresult:
+    if result is None:
+        raise psycopg.OperationalError("the connection was lost")
+    if result.status == pq.ExecStatus.FATAL_ERROR:
+        raise error_from_result(result)
+    return result
+
+
+def _rows(result: pq.abc.PGresult) -> Rows:
+    columns = range(result.nfields)
+    return [
+        tuple((result.get_value(row, column) or b"").decode() for column in columns)
+        for row in range(result.ntuples)
+    ]
 
 
 def _as_text(value: str) -> bytes:

@@ -81,6 +81,46 @@ def test_an_ended_connection_is_a_loss_and_the_next_statement_connects(
     database.close()
 
 
+def test_what_has_to_come_first_runs_before_the_commit(
+    writer: Writer, empty_database_url: str
+) -> None:
+    seen: list[object] = []
+
+    def look() -> None:
+        with psycopg.connect(empty_database_url) as other:
+            seen.extend(other.execute("SELECT count(*) FROM kept").fetchall())
+
+    assert writer.fetch(INSERT, ["1", "", b""], look) == [("1", "")]
+    assert seen == [(0,)]
+    assert writer.fetch("SELECT count(*) FROM kept", []) == [("1",)]
+
+
+def test_what_fails_before_the_commit_undoes_the_statement(writer: Writer) -> None:
+    def fail() -> None:
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="the disk is full"):
+        writer.fetch(INSERT, ["1", "", b""], fail)
+    assert writer.fetch("SELECT count(*) FROM kept", []) == [("0",)]
+    assert writer.fetch(INSERT, ["1", "", b""]) == [("1", "")], "and holds no lock on it"
+
+
+def test_a_statement_that_fails_is_an_error_after_the_wait_too(writer: Writer) -> None:
+    writer.fetch(INSERT, ["1", "", b""])
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        writer.fetch(INSERT, ["1", "", b""], lambda: None)
+    assert writer.fetch(INSERT, ["2", "", b""], lambda: None) == [("2", "")]
+
+
+def test_a_commit_that_fails_is_an_error(writer: Writer) -> None:
+    """A constraint that is checked at the commit, which comes after the statement's rows."""
+    writer.fetch("CREATE TABLE child (id bigint REFERENCES kept DEFERRABLE INITIALLY DEFERRED)", [])
+    insert = "INSERT INTO child VALUES ($1::bigint) RETURNING id"
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        writer.fetch(insert, ["77"], lambda: None)
+    assert writer.fetch("SELECT count(*) FROM child", []) == [("0",)]
+
+
 def test_many_threads_write_at_once(writer: Writer) -> None:
     def write(first: int) -> None:
         for number in range(first, first + 50):
