@@ -9,10 +9,11 @@ import socket
 from collections.abc import Callable, Iterable
 
 from hounsfield.dimse.callers import Caller
+from hounsfield.archive.errors import HounsfieldError
 from hounsfield.dimse.command import Request, encode_response
 from hounsfield.dimse.messages import Messages
 from hounsfield.dimse.negotiation import AcceptedContext, Agreement
-from hounsfield.dimse.pdu import PduReader, command_pdus, data_set_pdus
+from hounsfield.dimse.pdu import AbortReason, PduReader, ProtocolError, command_pdus, data_set_pdus
 from hounsfield.dimse.response import Response
 from hounsfield.dimse.sending import Bytes, send_message
 from hounsfield.dimse.status import Status
@@ -93,16 +94,19 @@ class Exchange:
         return self.messages.is_canceled
 
     def call(
-        self,
-        context: AcceptedContext,
-        message_id: int,
-        command: bytes,
-        data_set: Iterable[Bytes] = (),
+        self, context: AcceptedContext, command: bytes, data_set: Iterable[Bytes] = ()
     ) -> Response:
-        """Send a request of ours and wait for its response (in a role that we negotiated)."""
+        """Send a request of ours, that of the last Message ID, and wait for its response.
+
+        We have to have the role for it in that context (PS3.7 D.3.3.4).
+        """
         self.flush()
-        self.messages.wait_for(message_id)
-        send_message(self._socket, context.context_id, command, data_set, self._peer_maximum)
+        self.messages.wait_for(self._message_id)
+        try:
+            send_message(self._socket, context.context_id, command, data_set, self._peer_maximum)
+        except HounsfieldError as error:
+            # Half a message is out: there is no other way to end it.
+            raise ProtocolError(AbortReason.NOT_SPECIFIED, error.message) from error
         while (response := self.messages.response()) is None:
             self._take(self)
         return response

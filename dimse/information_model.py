@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from hounsfield.archive.errors import DataSetMismatch, InvalidQuery
 from hounsfield.archive.matches import Matched
-from hounsfield.archive.search import Level
+from hounsfield.archive.search import Level, Match, Query
 from hounsfield.dimse.identifier import Identifier
 from hounsfield.dimse.negotiation import PATIENT_ROOT
 
@@ -77,3 +77,27 @@ def one_item(tag: str, values: list[object]) -> dict[str, dict[str, object]]:
             offending_tags=(int(tag, 16),),
         )
     return values[0] if values and isinstance(values[0], dict) else {}
+
+
+def retrieve_query(identifier: Identifier, sop_class_uid: str, *, relational: bool) -> Query:
+    """The instances that the identifier of a C-GET or C-MOVE names (C.4.2.2.1, C.4.3.2.1).
+
+    It has the unique key of its level, with one UID or a list of them, and those above.
+    """
+    level = level_of(identifier, sop_class_uid)
+    keys = keys_above(identifier, sop_class_uid, level, relational=relational)
+    (own,) = (tag for named, tag in UNIQUE_KEYS if named == level)
+    value = identifier.text(own).strip()
+    unfit = SEVERAL if level == "patient" else SEVERAL - {"\\"}
+    if not value or not unfit.isdisjoint(value):
+        raise DataSetMismatch(
+            f"unique key ({own[:4]},{own[4:]}) of the level is needed, without wildcards",
+            offending_tags=(int(own, 16),),
+        )
+    study, series = (keys.pop(tag, None) for tag in (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID))
+    return Query(
+        Level.INSTANCE,
+        tuple(Match((tag,), text) for tag, text in (*keys.items(), (own, value))),
+        study,
+        series,
+    )

@@ -1,11 +1,14 @@
 """Which service class performs a request, and whether its peer may ask for it."""
 
+from collections.abc import Callable
+
 from hounsfield.archive.archive import Archive
 from hounsfield.archive.types import Source
 from hounsfield.dimse.command import C_ECHO_RQ, C_FIND_RQ, C_GET_RQ, C_MOVE_RQ, C_STORE_RQ, Request
 from hounsfield.dimse.exchange import Exchange
 from hounsfield.dimse.find import Find
-from hounsfield.dimse.negotiation import FIND_CLASSES, AcceptedContext, Service
+from hounsfield.dimse.get import Get
+from hounsfield.dimse.negotiation import FIND_CLASSES, GET_CLASSES, AcceptedContext, Service
 from hounsfield.dimse.operation import Operation, Refused, unrecognized
 from hounsfield.dimse.status import NOT_AUTHORIZED, SOP_CLASS_NOT_SUPPORTED, Status
 from hounsfield.dimse.storage import Store
@@ -16,6 +19,11 @@ SERVICES: dict[int, Service] = {
     C_FIND_RQ: "find",
     C_GET_RQ: "get",
     C_MOVE_RQ: "move",
+}
+
+OPERATIONS: dict[tuple[int, str], Callable[..., Operation]] = {
+    **{(C_FIND_RQ, uid): Find for uid in FIND_CLASSES},
+    **{(C_GET_RQ, uid): Get for uid in GET_CLASSES},
 }
 
 
@@ -34,8 +42,7 @@ def perform(
         return Refused(Status(SOP_CLASS_NOT_SUPPORTED, "the requestor is not SCU of this class"))
     if request.command_field == C_STORE_RQ:
         return Store(archive, source, request, context)
-    if request.command_field == C_FIND_RQ and context.abstract_syntax in FIND_CLASSES:
-        return Find(archive, exchange, request, context)
     if request.command_field == C_ECHO_RQ:
         return Echo(request, context)
-    return unrecognized(request)
+    kind = OPERATIONS.get((request.command_field, context.abstract_syntax))
+    return kind(archive, exchange, request, context) if kind else unrecognized(request)

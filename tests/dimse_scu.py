@@ -10,12 +10,16 @@ from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     PatientRootQueryRetrieveInformationModelFind,
+    PatientRootQueryRetrieveInformationModelGet,
     StudyRootQueryRetrieveInformationModelFind,
+    StudyRootQueryRetrieveInformationModelGet,
 )
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 PATIENT_ROOT_FIND = PatientRootQueryRetrieveInformationModelFind
 STUDY_ROOT_FIND = StudyRootQueryRetrieveInformationModelFind
+PATIENT_ROOT_GET = PatientRootQueryRetrieveInformationModelGet
+STUDY_ROOT_GET = StudyRootQueryRetrieveInformationModelGet
 
 
 def dataset_of(keys: dict[str, Any]) -> Dataset:
