@@ -26,8 +26,13 @@ class RetrieveSet:
         self._scope = scope_of(query)
         with database_errors():
             self._conditions, _ = run(judge(self._reader, query))
-            self.count = run(statements.count(self._reader, self._scope, self._conditions))
-        """How many there were when it was asked."""
+            self.kinds = run(statements.kinds(self._reader, self._scope, self._conditions))
+        """SOP class, transfer syntax, and how many there were when it was asked."""
+
+    @property
+    def count(self) -> int:
+        """How many there were."""
+        return sum(count for _, _, count in self.kinds)
 
     def __iter__(self) -> Iterator[StoredInstance]:
         """Each of them."""

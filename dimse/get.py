@@ -28,6 +28,10 @@ class SameAssociation:
         """Those in which the role of SCP was negotiated."""
         return self._contexts
 
+    def next_message_id(self) -> int:
+        """Counted apart from the peer's own."""
+        return self._exchange.next_message_id()
+
     def store(self, context: AcceptedContext, command: bytes, data_set: Iterable[Bytes]) -> Status:
         """Send, and hear what the peer says of it."""
         return self._exchange.call(context, command, data_set).status
@@ -43,8 +47,7 @@ class Get(Retrieval):
             for instance in instances:
                 if self._exchange.is_canceled():
                     return self._canceled(tally)
-                message_id = self._exchange.next_message_id()
-                status = send_instance(self._archive, receiver, instance, message_id)
+                status = send_instance(self._archive, receiver, instance)
                 tally.count(instance.sop_instance_uid, status)
                 self._say(tally)
         except HounsfieldError as error:

@@ -38,6 +38,8 @@ class Tally:
     completed: int = 0
     warning: int = 0
     failed_uids: list[str] = field(default_factory=list)
+    unreached: int = 0
+    """Instances that were not come to, and whose UIDs are not known therefore."""
 
     def count(self, sop_instance_uid: str, status: Status) -> None:
         """One more has ended."""
@@ -49,18 +51,23 @@ class Tally:
             self.completed += 1
 
     @property
+    def failed(self) -> int:
+        """How many were not sent or not taken."""
+        return len(self.failed_uids) + self.unreached
+
+    @property
     def ended(self) -> int:
         """How many have ended, one way or the other."""
-        return self.completed + self.warning + len(self.failed_uids)
+        return self.completed + self.warning + self.failed
 
     def counters(self, *, final: bool = False) -> SubOperations:
         """As a response says them; a final one has none that remain."""
         remaining = None if final else max(self.total - self.ended, 0)
-        return SubOperations(remaining, self.completed, len(self.failed_uids), self.warning)
+        return SubOperations(remaining, self.completed, self.failed, self.warning)
 
     def final_code(self) -> int:
         """Success where all went well, failure where none did, else a warning (C.4.2.3.1)."""
-        if not self.failed_uids and not self.warning:
+        if not self.failed and not self.warning:
             return SUCCESS_CODE
         if self.completed or self.warning:
             return SUB_OPERATIONS_FAILED
@@ -119,12 +126,12 @@ class Retrieval:
         return Status(CANCELED, "canceled by the peer", (), counters, self._failed(tally))
 
     def _done(self, tally: Tally, why: str = "") -> Status:
-        """The last response, with the UIDs of what has failed."""
+        """The last response, with the UIDs of what has failed; ``why`` it ended early, if so."""
+        tally.unreached = max(tally.total - tally.ended, 0) if why else 0
         code = tally.final_code()
-        if code != SUCCESS_CODE and not why:
-            why = f"{len(tally.failed_uids)} of {tally.total} instances could not be sent"
-        counters = tally.counters(final=True)
-        return Status(code, comment(why), (), counters, self._failed(tally))
+        words = why or f"{tally.failed} of {tally.total} instances could not be sent"
+        said = comment(words) if tally.failed else ""
+        return Status(code, said, (), tally.counters(final=True), self._failed(tally))
 
     def _failed(self, tally: Tally) -> bytes:
         if not tally.failed_uids:

@@ -8,7 +8,14 @@ from hounsfield.dimse.command import C_ECHO_RQ, C_FIND_RQ, C_GET_RQ, C_MOVE_RQ, 
 from hounsfield.dimse.exchange import Exchange
 from hounsfield.dimse.find import Find
 from hounsfield.dimse.get import Get
-from hounsfield.dimse.negotiation import FIND_CLASSES, GET_CLASSES, AcceptedContext, Service
+from hounsfield.dimse.move import Move
+from hounsfield.dimse.negotiation import (
+    FIND_CLASSES,
+    GET_CLASSES,
+    MOVE_CLASSES,
+    AcceptedContext,
+    Service,
+)
 from hounsfield.dimse.operation import Operation, Refused, unrecognized
 from hounsfield.dimse.status import NOT_AUTHORIZED, SOP_CLASS_NOT_SUPPORTED, Status
 from hounsfield.dimse.storage import Store
@@ -24,6 +31,7 @@ SERVICES: dict[int, Service] = {
 OPERATIONS: dict[tuple[int, str], Callable[..., Operation]] = {
     **{(C_FIND_RQ, uid): Find for uid in FIND_CLASSES},
     **{(C_GET_RQ, uid): Get for uid in GET_CLASSES},
+    **{(C_MOVE_RQ, uid): Move for uid in MOVE_CLASSES},
 }
 
 

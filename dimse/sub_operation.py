@@ -31,6 +31,9 @@ class Receiver(Protocol):
     def storage_contexts(self) -> Iterable[AcceptedContext]:
         """The contexts in which it is SCP of a storage class."""
 
+    def next_message_id(self) -> int:
+        """The Message ID of what is sent next."""
+
     def store(self, context: AcceptedContext, command: bytes, data_set: Iterable[Bytes]) -> Status:
         """Send a C-STORE and wait for its status. Raises what ends the association."""
 
@@ -39,7 +42,6 @@ def send_instance(
     archive: Archive,
     receiver: Receiver,
     instance: StoredInstance,
-    message_id: int,
     originator: tuple[str, int] | None = None,
 ) -> Status:
     """Send one instance; how it went. ``originator`` is who asked by C-MOVE, in which message."""
@@ -49,7 +51,7 @@ def send_instance(
         return Status(SOP_CLASS_NOT_SUPPORTED, "accepted in no transfer syntax that fits")
     command = encode_request(
         C_STORE_RQ,
-        message_id,
+        receiver.next_message_id(),
         instance.sop_class_uid,
         sop_instance_uid=instance.sop_instance_uid,
         has_data_set=True,

@@ -11,15 +11,22 @@ from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     PatientRootQueryRetrieveInformationModelFind,
     PatientRootQueryRetrieveInformationModelGet,
+    PatientRootQueryRetrieveInformationModelMove,
     StudyRootQueryRetrieveInformationModelFind,
     StudyRootQueryRetrieveInformationModelGet,
+    StudyRootQueryRetrieveInformationModelMove,
 )
+
+from hounsfield.archive.archive import Archive
+from hounsfield.archive.retrieve import find_instances_sync
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 PATIENT_ROOT_FIND = PatientRootQueryRetrieveInformationModelFind
 STUDY_ROOT_FIND = StudyRootQueryRetrieveInformationModelFind
 PATIENT_ROOT_GET = PatientRootQueryRetrieveInformationModelGet
 STUDY_ROOT_GET = StudyRootQueryRetrieveInformationModelGet
+PATIENT_ROOT_MOVE = PatientRootQueryRetrieveInformationModelMove
+STUDY_ROOT_MOVE = StudyRootQueryRetrieveInformationModelMove
 
 
 def dataset_of(keys: dict[str, Any]) -> Dataset:
@@ -96,3 +103,18 @@ def find_on(association: Association, identifier: Dataset, model: str = STUDY_RO
             pending.append(status.Status)
             found.append(answer)
     return found, pending, last
+
+
+def kept(archive: Archive, uid: str) -> bytes:
+    """The stored data set."""
+    (instance,) = find_instances_sync(archive, None, None, uid)
+    with archive.objects.open(instance.object_key) as reader:
+        return bytes(reader.map()[instance.dataset_offset :])
+
+
+def counters(status: Dataset) -> tuple[int | None, ...]:
+    """Remaining, completed, failed and warning sub-operations, as a response says them."""
+    return tuple(
+        status.get(f"NumberOf{kind}Suboperations")
+        for kind in ("Remaining", "Completed", "Failed", "Warning")
+    )

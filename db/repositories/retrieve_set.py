@@ -7,22 +7,28 @@ from hounsfield.db.repositories.conditions import (
     Clause,
     Condition,
     Level,
+    Value,
     ValueCondition,
     clauses_of,
 )
 from hounsfield.db.repositories.retrieve import PARENTS, STORED_COLUMNS
-from hounsfield.db.repositories.search import COUNTS, Scope, pieces_of, scope_clauses
+from hounsfield.db.repositories.search import Scope, scope_clauses
 
 Conditions = Sequence[Condition | ValueCondition]
 Place = tuple[int, int]
 """Keys of series and instance, in which order they are sent."""
 
 
-async def count(reader: Fetching, scope: Scope, conditions: Conditions) -> int:
-    """How many there are."""
-    pieces, values = pieces_of(Level.INSTANCE, _clauses(scope, conditions))
-    ((counted,),) = await reader.fetch(COUNTS[Level.INSTANCE].format(**pieces), values)
-    return int(counted)
+async def kinds(
+    reader: Fetching, scope: Scope, conditions: Conditions
+) -> list[tuple[str, str, int]]:
+    """SOP class and transfer syntax of what there is, and how much of it, the most first."""
+    where, values = _where(_clauses(scope, conditions))
+    return await reader.fetch(
+        "SELECT instance.sop_class_uid, instance.transfer_syntax_uid, count(*) "  # noqa: S608
+        f"FROM instance {PARENTS} WHERE {where} GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2",
+        values,
+    )
 
 
 async def next_page(
@@ -33,14 +39,18 @@ async def next_page(
     if after is not None:
         behind = "(instance.series_pk, instance.id) > (%s, %s)"
         clauses.append(Clause(Level.INSTANCE, behind, after))
-    where = " AND ".join(clause.text for clause in clauses)
-    values = [value for clause in clauses for value in clause.values]
+    where, values = _where(clauses)
     return await reader.fetch(
         f"SELECT instance.series_pk, instance.id, {', '.join(STORED_COLUMNS)} "  # noqa: S608
         f"FROM instance {PARENTS} WHERE {where} "
         "ORDER BY instance.series_pk, instance.id LIMIT %s",
         [*values, limit],
     )
+
+
+def _where(clauses: Sequence[Clause]) -> tuple[str, list[Value]]:
+    values = [value for clause in clauses for value in clause.values]
+    return " AND ".join(clause.text for clause in clauses) or "true", values
 
 
 def _clauses(scope: Scope, conditions: Conditions) -> list[Clause]:

@@ -57,12 +57,12 @@ async def search(
     Rows have the columns of their level (``_COLUMNS``).
     """
     clauses = [*scope_clauses(level, scope), *clauses_of(conditions)]
-    pieces, values = pieces_of(level, clauses)
+    pieces, values = _pieces(level, clauses)
     page = _PAGES[level].format(columns=_COLUMNS[level], **pieces)
     rows = await reader.fetch(page, [*values, limit + 1, offset])
     if len(rows) <= limit:
         return rows, 0
-    ((total,),) = await reader.fetch(COUNTS[level].format(**pieces), values)
+    ((total,),) = await reader.fetch(_COUNTS[level].format(**pieces), values)
     return rows[:limit], total - offset - limit
 
 
@@ -85,7 +85,7 @@ async def next_matches(
     clauses = [*scope_clauses(level, scope), *clauses_of(conditions)]
     if after:
         clauses.append(Clause(level, order.behind, after))
-    pieces, values = pieces_of(level, clauses)
+    pieces, values = _pieces(level, clauses)
     computed = (COMPUTED[kind][column] for column in columns)
     text = _PAGES[kind].format(columns=", ".join((order.columns, *computed)), **pieces)
     return await reader.fetch(text, [*values, limit, 0])
@@ -102,7 +102,7 @@ async def metadata_of(reader: Fetching, pks: list[int]) -> dict[int, bytes]:
     return dict(await reader.fetch(statement, [pks]))
 
 
-def pieces_of(level: Level, clauses: Sequence[Clause]) -> tuple[dict[str, str], list[Value]]:
+def _pieces(level: Level, clauses: Sequence[Clause]) -> tuple[dict[str, str], list[Value]]:
     """What a statement is made of, and the values for it."""
     pieces = {
         "parents": _parents(level, {clause.table for clause in clauses}),
@@ -203,7 +203,7 @@ _PAGES = {
     Level.SERIES: _SERIES_PAGE,
     Level.INSTANCE: _INSTANCE_PAGE,
 }
-COUNTS = {
+_COUNTS = {
     Level.STUDY: "SELECT count(*) FROM study WHERE {where}",
     Level.SERIES: "SELECT count(*) FROM series {parents} WHERE {where}",
     Level.INSTANCE: "SELECT count(*) FROM instance {parents} WHERE {where}",

@@ -9,8 +9,10 @@ from dimse_scu import (
     PATIENT_ROOT_GET,
     STUDY_ROOT_GET,
     associated,
+    counters,
     dataset_of,
     extended_negotiation,
+    kept,
 )
 from factories import ct_slice, encode, new_uid, series
 from pydicom.dataset import Dataset
@@ -78,20 +80,6 @@ class Taker:
         if len(self.received) == self.cancel_after:
             event.assoc.send_c_cancel(5, query_model=self.model)
         return self.answer
-
-
-def kept(archive: Archive, uid: str) -> bytes:
-    """The stored data set."""
-    (instance,) = find_instances_sync(archive, None, None, uid)
-    with archive.objects.open(instance.object_key) as reader:
-        return bytes(reader.map()[instance.dataset_offset :])
-
-
-def counters(status: Dataset) -> tuple[int | None, ...]:
-    return tuple(
-        status.get(f"NumberOf{kind}Suboperations")
-        for kind in ("Remaining", "Completed", "Failed", "Warning")
-    )
 
 
 def test_a_study_comes_back_byte_for_byte_with_counters_in_each_response(
