@@ -5,6 +5,7 @@ from functools import cached_property
 from hounsfield.archive.committer import Committer
 from hounsfield.archive.objects.local import LocalObjectStore
 from hounsfield.archive.objects.port import ObjectStore
+from hounsfield.archive.transcoding.pool import TranscodingPool
 from hounsfield.conf.settings import Settings
 from hounsfield.db.engine import Database
 
@@ -24,8 +25,15 @@ class Archive:
         """Makes concurrent stores share a commit; started by the first store."""
         return Committer(self.database, self.objects)
 
+    @cached_property
+    def transcoding(self) -> TranscodingPool:
+        """Processes that write objects anew; started when one is needed."""
+        return TranscodingPool()
+
     def close(self) -> None:
         """Finish what is being committed and let go of every connection; again is no error."""
+        if "transcoding" in self.__dict__:
+            self.transcoding.close()
         committer = self.__dict__.pop("committer", None)
         if committer is not None:
             committer.close()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hounsfield.archive.errors import NotFound
 from hounsfield.archive.retrieve import StoredInstance, find_instances
+from hounsfield.archive.transcoding.syntaxes import NATIVE
 from hounsfield.dicomweb.answers import (
     PRIVATE,
     AnyAnswer,
@@ -29,7 +30,6 @@ from hounsfield.dicomweb.negotiation import CODECS, Making, Sent, choose_frames
 from hounsfield.dicomweb.outgoing import PIXELS
 from hounsfield.dicomweb.problems import Headers, NotAcceptable
 from hounsfield.dicomweb.resource import DicomWebRequest
-from hounsfield.dicomweb.transfer_syntaxes import NATIVE
 
 if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive

@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from hounsfield.archive.bulkdata import BulkdataLocation
 from hounsfield.archive.objects.port import ObjectReader
+from hounsfield.archive.pieces import WORDS, pieces
 from hounsfield.dicomweb.answers import (
     PRIVATE,
     AnyAnswer,
@@ -19,7 +20,7 @@ from hounsfield.dicomweb.catalog import Catalog, Known
 from hounsfield.dicomweb.frames import Frames
 from hounsfield.dicomweb.media_types import OCTET_STREAM, accepted
 from hounsfield.dicomweb.multipart import closing, content_type_of, part_head
-from hounsfield.dicomweb.pixel_bytes import WORDS, pieces, value_bytes
+from hounsfield.dicomweb.pixel_bytes import value_bytes
 from hounsfield.dicomweb.problems import BadRequest, Headers, NotAcceptable, RangeNotSatisfiable
 from hounsfield.dicomweb.resource import DicomWebRequest
 

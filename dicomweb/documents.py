@@ -12,11 +12,12 @@ import orjson
 
 from hounsfield.archive.errors import NotFound
 from hounsfield.archive.metadata import BASE_URL
+from hounsfield.archive.pieces import pieces
 from hounsfield.archive.retrieve import StoredInstance, open_object, read_metadata
 from hounsfield.archive.structured_report import read_report
 from hounsfield.dicomweb.answers import Buffer
 from hounsfield.dicomweb.catalog import Known
-from hounsfield.dicomweb.pixel_bytes import pieces, value_bytes
+from hounsfield.dicomweb.pixel_bytes import value_bytes
 from hounsfield.dicomweb.problems import CannotRender, Headers
 from hounsfield.dicomweb.renditions import PDF, REPORTS
 from hounsfield.dicomweb.report_page import as_page, as_text

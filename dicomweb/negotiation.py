@@ -14,17 +14,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from hounsfield.archive.file_meta import EXPLICIT_LITTLE
+from hounsfield.archive.transcoding.syntaxes import DECODABLE, NATIVE
 from hounsfield.dicomweb.encodings import Image
 from hounsfield.dicomweb.media_types import DICOM, OCTET_STREAM, MediaType
 from hounsfield.dicomweb.problems import NotAcceptable
-from hounsfield.dicomweb.transfer_syntaxes import (
-    DECODABLE,
-    EXPLICIT_LITTLE,
-    FRAME_TYPES,
-    IMAGE_DEFAULTS,
-    NATIVE,
-    NEVER_SENT,
-)
+from hounsfield.dicomweb.transfer_syntaxes import FRAME_TYPES, IMAGE_DEFAULTS, NEVER_SENT
 
 CODECS = "1"
 """Version of what decoders and encoders make; part of every entity tag."""

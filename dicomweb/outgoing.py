@@ -11,12 +11,12 @@ from hounsfield.archive.bulkdata import BulkdataLocation
 from hounsfield.archive.errors import NotFound
 from hounsfield.archive.objects.local import LocalObjectReader
 from hounsfield.archive.objects.port import ObjectReader
+from hounsfield.archive.pieces import WORDS, pieces
+from hounsfield.archive.transcoding.protocol import Reply
 from hounsfield.dicomweb.answers import Buffer
 from hounsfield.dicomweb.catalog import Catalog, Known
 from hounsfield.dicomweb.negotiation import Making, Sent
-from hounsfield.dicomweb.pixel_bytes import WORDS, pieces
 from hounsfield.dicomweb.render_pool import RenderPool
-from hounsfield.dicomweb.rendering.protocol import Reply
 
 if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive

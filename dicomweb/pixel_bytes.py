@@ -1,17 +1,14 @@
 """Bytes of frames and large values, as slices of the mapped object wherever that is possible."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from hounsfield.archive.bulkdata import BulkdataLocation
 from hounsfield.archive.dicom_json import swapped
 from hounsfield.archive.frames import FrameTable, read_frame
 from hounsfield.archive.inflate import inflate
-from hounsfield.archive.objects.port import ObjectReader
+from hounsfield.archive.pieces import WORDS
 from hounsfield.archive.retrieve import StoredInstance
-from hounsfield.dicomweb.answers import PIECE, Buffer
-
-BEHIND = 8 * PIECE
-WORDS = {"swap16": 2, "swap32": 4, "swap64": 8}
+from hounsfield.dicomweb.answers import Buffer
 
 
 def frame_pieces(
@@ -35,16 +32,3 @@ def value_bytes(view: memoryview, instance: StoredInstance, place: BulkdataLocat
     raw = view[place.offset : place.offset + place.length]
     word = WORDS.get(place.transform)
     return swapped(bytes(raw), word) if word else raw
-
-
-def pieces(reader: ObjectReader, start: int, end: int, word: int = 1) -> Iterator[Buffer]:
-    """A range of an object, piece by piece; the pages behind a sent piece are let go.
-
-    With ``word`` above 1 the words of the range are reversed on the way. The transport may write
-    a piece, and so touch its pages, a little after it has taken it: some pieces back are let go.
-    """
-    view = reader.map()
-    for first in range(start, end, PIECE):
-        last = min(first + PIECE, end)
-        yield view[first:last] if word == 1 else swapped(bytes(view[first:last]), word)
-        reader.release_pages(max(start, first - BEHIND), first)

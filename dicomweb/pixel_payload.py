@@ -8,15 +8,11 @@ import struct
 from collections.abc import Iterator, Sequence
 
 from hounsfield.archive.errors import CannotUnderstand, TransferSyntaxNotSupported
+from hounsfield.archive.file_meta import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE
+from hounsfield.archive.transcoding.syntaxes import NATIVE
 from hounsfield.dicomweb.media_types import OCTET_STREAM
 from hounsfield.dicomweb.spool import BulkPart, Spool
-from hounsfield.dicomweb.transfer_syntaxes import (
-    DEFLATED,
-    EXPLICIT_BIG,
-    EXPLICIT_LITTLE,
-    FRAME_TYPES,
-    NATIVE,
-)
+from hounsfield.dicomweb.transfer_syntaxes import FRAME_TYPES
 
 ITEM = struct.Struct("<HHI")
 MOST = 0xFFFFFFFE

@@ -6,17 +6,15 @@ that fed it, and nothing else: it is killed, and the next request gets a new one
 
 import asyncio
 import os
-import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Mapping
 from contextlib import suppress
 
 import orjson
 import structlog
 
 from hounsfield.archive.errors import OutOfResources
-from hounsfield.dicomweb.problems import CannotRender
-from hounsfield.dicomweb.rendering.protocol import (
+from hounsfield.archive.transcoding.process import FOLDER, command, environment
+from hounsfield.archive.transcoding.protocol import (
     LENGTH,
     MAX_JSON,
     MAX_PAYLOAD,
@@ -24,6 +22,7 @@ from hounsfield.dicomweb.rendering.protocol import (
     Reply,
     pack,
 )
+from hounsfield.dicomweb.problems import CannotRender
 
 log = structlog.get_logger()
 
@@ -98,15 +97,12 @@ class _Worker:
     async def start(cls) -> "_Worker":
         """Start a child that knows no secret of ours and whose folder is not ours."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            "-m",
-            MODULE,
+            *command(MODULE),
             stdin=PIPE,
             stdout=PIPE,
             stderr=DEVNULL,
-            cwd=sys.prefix,
-            env=_environment(os.environ),
+            cwd=FOLDER,
+            env=environment(),
             limit=MAX_JSON,
         )
         if process.stdin is None or process.stdout is None:
@@ -150,9 +146,3 @@ class _Worker:
         with suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
-
-
-def _environment(ours: Mapping[str, str]) -> dict[str, str]:
-    kept = {"PATH", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMP", "TEMP"}
-    environment = {name: value for name, value in ours.items() if name.upper() in kept}
-    return environment | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}

@@ -2,29 +2,11 @@
 
 from dataclasses import dataclass
 
-EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
-IMPLICIT_LITTLE = "1.2.840.10008.1.2"
-EXPLICIT_BIG = "1.2.840.10008.1.2.2"
-DEFLATED = "1.2.840.10008.1.2.1.99"
+from hounsfield.archive.file_meta import EXPLICIT_BIG, IMPLICIT_LITTLE
 
 NEVER_SENT = frozenset({IMPLICIT_LITTLE, EXPLICIT_BIG})
 """Sent as Explicit VR Little Endian instead (8.7.3.3)."""
-NATIVE = frozenset({EXPLICIT_LITTLE, IMPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED})
-
 _JPEG = "1.2.840.10008.1.2.4."
-DECODABLE = frozenset(
-    {"1.2.840.10008.1.2.5"}
-    | {
-        _JPEG + number
-        for number in (
-            *("50", "51", "53", "55", "57", "70"),
-            *("80", "81", "90", "91", "201", "202", "203"),
-            *("110", "111", "112"),
-        )
-    }
-)
-"""Compressed syntaxes for which there is a decoder (``rendering.codecs``)."""
-
 _IMAGE_TYPES = {
     "image/jpeg": ("50", "51", "53", "55", "57", "70"),
     "image/jls": ("80", "81"),
@@ -59,7 +41,7 @@ ENCODABLE = {
     **{_JPEG + number: _LOSSLESS for number in ("70", "80", "90", "201", "202")},
     **{_JPEG + number: _LOSSY for number in ("81", "91", "203")},
 }
-"""Compressed syntaxes for which there is an encoder (``rendering.encoders``)."""
+"""Compressed syntaxes for which there is an encoder (``archive.transcoding.encoders``)."""
 
 IMAGE_DEFAULTS = {
     "image/jpeg": _JPEG + "70",

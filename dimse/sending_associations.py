@@ -81,7 +81,13 @@ class Opened:
 
     def store(self, context: AcceptedContext, command: bytes, data_set: Iterable[Bytes]) -> Status:
         """Send, and hear what the peer says of it."""
-        self._requestor.send(context, command, data_set)
+        try:
+            self._requestor.send(context, command, data_set)
+        except PeerFailed:
+            raise
+        except HounsfieldError:
+            self._requestor.abort()  # half a message is out
+            raise
         return self._requestor.receive()[1].status
 
 

@@ -1,19 +1,19 @@
 """One stored instance as a C-STORE sub-operation (PS3.4 C.4.2, C.4.3, B.2): over the association of
 a C-GET, or over one that we opened.
 
-Its data set goes out from its object, a piece at a time, without being read; the File Meta never
-does.
+Its data set goes out from its object, a piece at a time, without being read, where the receiver
+takes it as it is stored; else it is made anew. The File Meta never goes out.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Protocol
 
 import structlog
 
 from hounsfield.archive.archive import Archive
-from hounsfield.archive.errors import HounsfieldError
-from hounsfield.archive.objects.port import ObjectReader
-from hounsfield.archive.retrieve import StoredInstance, open_object
+from hounsfield.archive.errors import HounsfieldError, PeerFailed
+from hounsfield.archive.retrieve import StoredInstance
+from hounsfield.archive.transcoding.objects import MADE, can_be_made, data_set
 from hounsfield.dimse.command import C_STORE_RQ
 from hounsfield.dimse.negotiation import AcceptedContext
 from hounsfield.dimse.requests import MEDIUM, encode_request
@@ -21,8 +21,6 @@ from hounsfield.dimse.sending import Bytes
 from hounsfield.dimse.status import SOP_CLASS_NOT_SUPPORTED, Status, status_of
 
 log = structlog.get_logger()
-
-PIECE = 1024 * 1024
 
 
 class Receiver(Protocol):
@@ -59,7 +57,10 @@ def send_instance(
         move_originator=originator,
     )
     try:
-        reader = open_object(archive, instance)
+        with data_set(archive, instance, context.transfer_syntax) as pieces:
+            return receiver.store(context, command, pieces)
+    except PeerFailed:
+        raise
     except HounsfieldError as error:
         log.warning(
             "sub_operation.failed",
@@ -67,31 +68,17 @@ def send_instance(
             reason=error.message,
         )
         return status_of(error)
-    with reader:
-        return receiver.store(context, command, _pieces(reader, instance.dataset_offset))
 
 
 def _choose(
     contexts: Iterable[AcceptedContext], instance: StoredInstance
 ) -> AcceptedContext | None:
-    """The context of the instance's class in the transfer syntax that it has."""
-    for context in contexts:
-        if (
-            context.abstract_syntax == instance.sop_class_uid
-            and context.transfer_syntax == instance.transfer_syntax_uid
-        ):
-            return context
-    return None
-
-
-def _pieces(reader: ObjectReader, start: int) -> Iterator[Bytes]:
-    view = reader.map()
-    for offset in range(start, len(view), PIECE):
-        end = min(offset + PIECE, len(view))
-        yield view[offset:end]
-        if len(view) > _LARGE:
-            reader.release_pages(offset, end)
-
-
-_LARGE = 64 * PIECE
-"""What is larger would fill the memory with pages that nobody reads again."""
+    """A context of the instance's class: as it is stored, or in a syntax that can be made."""
+    fitting = {
+        context.transfer_syntax: context
+        for context in contexts
+        if context.abstract_syntax == instance.sop_class_uid
+    }
+    stored = instance.transfer_syntax_uid
+    made = MADE if can_be_made(stored) else ()
+    return next((fitting[uid] for uid in (stored, *made) if uid in fitting), None)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 from pydicom import Dataset
 
-from hounsfield.dicomweb.rendering.protocol import Refused
+from hounsfield.archive.transcoding.protocol import Refused
 
 LONGEST = 16 * 1024 * 1024
 CREATED = bytes((7, 232, 0, 1, 0, 1)) + bytes(6)

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 from pydicom import Dataset
 
+from hounsfield.archive.transcoding.protocol import Refused
 from hounsfield.dicomweb.rendering.annotation import write
-from hounsfield.dicomweb.rendering.protocol import Refused
 
 Point = tuple[float, float]
 Place = Callable[[Point, str], Point]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.multival import MultiValue
 
-from hounsfield.dicomweb.rendering.decode import Pixels
+from hounsfield.archive.transcoding.decode import Pixels
 from hounsfield.dicomweb.rendering.lookup import Table, Values, read_table
 
 Levels = NDArray[np.uint8]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from hounsfield.dicomweb.rendering.protocol import Refused
+from hounsfield.archive.transcoding.protocol import Refused
 
 Values = NDArray[np.floating]
 

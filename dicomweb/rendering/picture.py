@@ -9,12 +9,12 @@ from pydicom import Dataset
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import ImplicitVRLittleEndian
 
+from hounsfield.archive.transcoding.decode import Pixels, decode, read_attributes
+from hounsfield.archive.transcoding.protocol import Arguments, Reply
 from hounsfield.dicomweb.rendering.animation import frame_milliseconds, gif_frame
 from hounsfield.dicomweb.rendering.annotation import annotate
 from hounsfield.dicomweb.rendering.color import in_color_space
-from hounsfield.dicomweb.rendering.decode import Pixels, decode, read_attributes
 from hounsfield.dicomweb.rendering.grey import Levels, Window, to_grey
-from hounsfield.dicomweb.rendering.protocol import Arguments, Reply
 
 TILE, TILE_TEXT, TILE_EDGE = (24, 27, 31), (148, 163, 184), (51, 58, 67)
 FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF", "image/jp2": "JPEG2000"}

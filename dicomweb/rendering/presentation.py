@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from pydicom import Dataset
 
-from hounsfield.dicomweb.rendering.decode import Pixels, read_attributes
+from hounsfield.archive.transcoding.decode import Pixels, read_attributes
+from hounsfield.archive.transcoding.protocol import Arguments, Refused, Reply
 from hounsfield.dicomweb.rendering.graphics import Place, Point, draw_annotations
 from hounsfield.dicomweb.rendering.grey import (
     Window,
@@ -23,7 +24,6 @@ from hounsfield.dicomweb.rendering.grey import (
 )
 from hounsfield.dicomweb.rendering.lookup import Values
 from hounsfield.dicomweb.rendering.picture import finished, stored_pixels
-from hounsfield.dicomweb.rendering.protocol import Arguments, Refused, Reply
 
 Mask = NDArray[np.bool_]
 

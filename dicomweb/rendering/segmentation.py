@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.pixels.utils import iter_pixels
 
-from hounsfield.dicomweb.rendering.decode import check_size, decode, read_attributes
+from hounsfield.archive.transcoding.decode import check_size, decode, read_attributes
+from hounsfield.archive.transcoding.protocol import Arguments, Reply
 from hounsfield.dicomweb.rendering.geometry import Plane, plane_of, sample
 from hounsfield.dicomweb.rendering.grey import (
     Levels,
@@ -16,7 +17,6 @@ from hounsfield.dicomweb.rendering.grey import (
     functional_groups,
 )
 from hounsfield.dicomweb.rendering.picture import finished, frame_levels, window_of
-from hounsfield.dicomweb.rendering.protocol import Arguments, Reply
 
 FILL = 0.35
 LOOKED_AT = MOST_TOGETHER = 64

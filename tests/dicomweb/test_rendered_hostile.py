@@ -120,7 +120,8 @@ def lying_streams() -> list[Dataset]:
 
 CHILD = """
 import hashlib, sys
-from hounsfield.dicomweb.rendering.worker import TASKS, limit_resources
+from hounsfield.archive.transcoding.worker import limit_resources
+from hounsfield.dicomweb.rendering.worker import TASKS
 limit_resources()
 for path in sys.argv[1:]:
     try:

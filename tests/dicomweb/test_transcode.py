@@ -25,7 +25,7 @@ from pydicom.uid import (
 from starlette.types import Message
 
 from hounsfield.archive.archive import Archive
-from hounsfield.dicomweb.rendering import codecs
+from hounsfield.archive.transcoding import codecs
 from hounsfield.dicomweb.transfer_syntaxes import ENCODABLE
 
 codecs.install()

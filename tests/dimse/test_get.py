@@ -1,10 +1,13 @@
 """C-GET sends what is stored, byte for byte, to who can take it, and counts what it could not."""
 
+import io
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from dimse_peer import CT, EXPLICIT
+from dimse_peer import CT, EXPLICIT, IMPLICIT
 from dimse_scu import (
     PATIENT_ROOT_GET,
     STUDY_ROOT_GET,
@@ -15,14 +18,20 @@ from dimse_scu import (
     kept,
 )
 from factories import ct_slice, encode, new_uid, series
+from pydicom import dcmwrite
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import UID
 from pynetdicom import build_role, evt
+from pynetdicom.dsutils import decode
 
 from hounsfield.archive.archive import Archive
 from hounsfield.archive.ingest import store_bytes
 from hounsfield.archive.retrieve import find_instances_sync
 from hounsfield.archive.types import Source
 
+BIG_ENDIAN, DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
+RLE, JPEG_LS = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.80"
 SR = "1.2.840.10008.5.1.4.1.1.88.11"
 COUNT = 5
 
@@ -213,3 +222,72 @@ def test_an_object_that_is_missing_on_storage_is_one_failure(
     last = taker.get("STUDY", StudyInstanceUID=stored[0].StudyInstanceUID)
     assert (last.Status, counters(last)) == (0xB000, (None, 3, 1, 0))
     assert taker.failed == [stored[1].SOPInstanceUID]
+
+
+STORED = [IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED, RLE, JPEG_LS]
+
+
+@pytest.mark.parametrize("accepted", [EXPLICIT, IMPLICIT])
+def test_what_is_stored_otherwise_is_made_anew_value_for_value(
+    archive: Archive, port: int, accepted: str
+) -> None:
+    study, series_uid = new_uid(), new_uid()
+    made: dict[str, Dataset] = {}
+    for syntax in STORED:
+        dataset = ct_slice(
+            StudyInstanceUID=study,
+            SeriesInstanceUID=series_uid,
+            SmallestImagePixelValue=0,
+            WindowCenter=[40, 400],
+        )
+        dataset.add_new(0x00091001, "UN", b"1234")
+        dataset.add_new(0x00090010, "LO", "SOMEBODY")
+        made[dataset.SOPInstanceUID] = dataset
+        store_bytes(archive, Source("IMPORT"), stored_as(dataset, syntax))
+    taker = Taker(port, [(CT, [accepted])])
+    last = taker.get("STUDY", StudyInstanceUID=study)
+    assert (last.Status, counters(last)) == (0, (None, len(STORED), 0, 0))
+    for uid, data in taker.received.items():
+        got = decode(io.BytesIO(data), accepted == IMPLICIT, True)
+        expected = made[uid]
+        assert {e.tag for e in got} == {e.tag for e in expected}
+        for keyword in ("PatientName", "WindowCenter", "SmallestImagePixelValue", "Rows"):
+            assert got[keyword].value == expected[keyword].value, keyword
+        assert got.PixelData == expected.PixelData
+        assert got[0x00091001].value == b"1234"
+
+
+def test_what_cannot_be_decoded_is_sent_as_it_is_or_not_at_all(archive: Archive, port: int) -> None:
+    broken = ct_slice()
+    broken.file_meta.TransferSyntaxUID = UID(JPEG_LS)
+    broken.PixelData = encapsulate([b"\xff\xd8 no such stream \xff\xd9"])
+    broken["PixelData"].VR = "OB"
+    store_bytes(archive, Source("IMPORT"), encode(broken))
+    taker = Taker(port, [(CT, [JPEG_LS])])
+    assert taker.get("STUDY", StudyInstanceUID=broken.StudyInstanceUID).Status == 0
+    assert taker.received == {broken.SOPInstanceUID: kept(archive, broken.SOPInstanceUID)}
+    taker = Taker(port)
+    last = taker.get("STUDY", StudyInstanceUID=broken.StudyInstanceUID)
+    assert (last.Status, counters(last)) == (0xA702, (None, 0, 1, 0))
+
+
+def stored_as(dataset: Dataset, syntax: str) -> bytes:
+    """The slice as a file in that transfer syntax."""
+    copy = deepcopy(dataset)
+    if syntax in (RLE, JPEG_LS):
+        copy.compress(UID(syntax), generate_instance_uid=False)
+        return encode(copy)
+    copy.file_meta.TransferSyntaxUID = UID(syntax)
+    if syntax == BIG_ENDIAN:
+        pixels = np.frombuffer(dataset.PixelData, "<u2").astype(">u2")
+        copy.PixelData = pixels.tobytes()
+        copy["PixelData"].VR = "OW"
+    buffer = io.BytesIO()
+    dcmwrite(
+        buffer,
+        copy,
+        implicit_vr=syntax == IMPLICIT,
+        little_endian=syntax != BIG_ENDIAN,
+        enforce_file_format=True,
+    )
+    return buffer.getvalue()

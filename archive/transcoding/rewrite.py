@@ -1,4 +1,4 @@
-"""Instances in Explicit VR Little Endian: rewritten around their pixels, or decoded.
+"""Instances in Explicit or Implicit VR Little Endian: rewritten around their pixels, or decoded.
 
 A native object keeps its pixels where they are: only what stands before and behind them is
 written anew (PS3.5 A.1, A.3), and the server sends the pixels from the stored object itself.
@@ -17,13 +17,13 @@ from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from hounsfield.dicomweb.rendering.decode import (
+from hounsfield.archive.transcoding.decode import (
     Pixels,
     decode_all,
     little_endian,
     read_attributes,
 )
-from hounsfield.dicomweb.rendering.protocol import Arguments, Refused, Reply
+from hounsfield.archive.transcoding.protocol import Arguments, Refused, Reply
 
 config.settings.reading_validation_mode = config.IGNORE
 config.settings.writing_validation_mode = config.IGNORE
@@ -36,19 +36,21 @@ OFFSET_TABLES = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 def rewrite(arguments: Arguments) -> Reply:
     """Task: what goes before the pixels and behind them; ``pixels`` says where they lie.
 
-    Without ``pixels`` the whole object is what goes before.
+    Without ``pixels`` the whole object is what goes before. ``target`` is the transfer syntax,
+    Explicit VR Little Endian where it is not named.
     """
     path, pixels = Path(arguments["path"]), arguments.get("pixels")
     dataset = dcmread(path, force=True, stop_before_pixels=pixels is not None)
     syntax = dataset.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)
-    before = write(dataset, syntax)
+    target = _target(arguments)
+    before = write(dataset, syntax, target)
     if pixels is None:
         return Reply({"before": len(before)}, before)
     vr = pixels["vr"] if syntax == ExplicitVRBigEndian else _native_vr(pixels["tag"])
-    before += element_header(pixels["tag"], vr, pixels["length"])
+    before += element_header(pixels["tag"], vr, pixels["length"], target)
     with path.open("rb") as file:
         file.seek(pixels["offset"] + pixels["length"])
-        behind = rewrite_rest(file, syntax)
+        behind = rewrite_rest(file, syntax, target)
     return Reply({"before": len(before)}, before + behind)
 
 
@@ -64,9 +66,10 @@ def decode_object(arguments: Arguments) -> Reply:
         raise Refused("decoded, the pixels would be larger than an element can be")
     _describe(dataset, first)
     vr = "OW" if first.itemsize > 1 else "OB"
+    target = _target(arguments)
     with Path(arguments["output"]).open("wb") as output:
-        output.write(write(dataset, dataset.file_meta.TransferSyntaxUID))
-        output.write(element_header(0x7FE00010, vr, length + length % 2))
+        output.write(write(dataset, dataset.file_meta.TransferSyntaxUID, target))
+        output.write(element_header(0x7FE00010, vr, length + length % 2, target))
         output.write(little_endian(first))
         for number, pixels in enumerate(frames, start=2):
             if number > count or pixels.nbytes != first.nbytes:
@@ -77,7 +80,7 @@ def decode_object(arguments: Arguments) -> Reply:
             raise Refused("frames are missing")
         with Path(path).open("rb") as file:
             file.seek(arguments["behind"])
-            output.write(rewrite_rest(file, ExplicitVRLittleEndian))
+            output.write(rewrite_rest(file, ExplicitVRLittleEndian, target))
     return Reply()
 
 
@@ -90,7 +93,8 @@ def write(dataset: Dataset, syntax: str, target: UID = ExplicitVRLittleEndian) -
         del dataset.IconImageSequence  # it is encoded in the syntax that the object had
     dataset.file_meta.TransferSyntaxUID = target
     buffer = BytesIO()
-    dcmwrite(buffer, dataset, implicit_vr=False, little_endian=True, enforce_file_format=True)
+    implicit = target == ImplicitVRLittleEndian
+    dcmwrite(buffer, dataset, implicit_vr=implicit, little_endian=True, enforce_file_format=True)
     return buffer.getvalue()
 
 
@@ -102,21 +106,25 @@ def _swap_words(dataset: Dataset, element: DataElement) -> None:
         element.value = words.astype(f"<u{word}").tobytes()
 
 
-def rewrite_rest(file: BinaryIO, syntax: str) -> bytes:
+def rewrite_rest(file: BinaryIO, syntax: str, target: UID = ExplicitVRLittleEndian) -> bytes:
     """The elements behind the pixel data."""
     implicit, little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
     dataset = read_dataset(file, is_implicit_VR=implicit, is_little_endian=little)
     if not little:
         dataset.walk(_swap_words)
-    return explicit_little(dataset)
+    return encoded(dataset, target)
 
 
-def explicit_little(dataset: Dataset) -> bytes:
+def encoded(dataset: Dataset, target: UID = ExplicitVRLittleEndian) -> bytes:
     """A data set without a File Meta."""
     buffer = DicomBytesIO()
-    buffer.is_implicit_VR, buffer.is_little_endian = False, True
+    buffer.is_implicit_VR, buffer.is_little_endian = target == ImplicitVRLittleEndian, True
     write_dataset(buffer, dataset)
     return buffer.getvalue()
+
+
+def _target(arguments: Arguments) -> UID:
+    return UID(arguments.get("target", ExplicitVRLittleEndian))
 
 
 def _native_vr(tag: int) -> str:
@@ -124,8 +132,10 @@ def _native_vr(tag: int) -> str:
     return {0x7FE00008: "OF", 0x7FE00009: "OD"}.get(tag, "OW")
 
 
-def element_header(tag: int, vr: str, length: int) -> bytes:
-    """Tag, VR and length of an element with a long VR (PS3.5 7.1.2)."""
+def element_header(tag: int, vr: str, length: int, target: UID = ExplicitVRLittleEndian) -> bytes:
+    """Tag, VR and length of an element with a long VR (PS3.5 7.1.2, 7.1.3)."""
+    if target == ImplicitVRLittleEndian:
+        return struct.pack("<HHI", tag >> 16, tag & 0xFFFF, length)
     return struct.pack("<HH2sHI", tag >> 16, tag & 0xFFFF, vr.encode(), 0, length)
 
 

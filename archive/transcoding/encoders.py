@@ -9,7 +9,7 @@ import jpeg_ls
 import numpy as np
 from rle.utils import encode_pixel_data
 
-from hounsfield.dicomweb.rendering.decode import Pixels
+from hounsfield.archive.transcoding.decode import Pixels
 
 JPEG_QUALITY = 90
 LARGEST_ERROR = 2

@@ -12,19 +12,19 @@ from typing import BinaryIO
 from pydicom import Dataset, dcmread
 from pydicom.uid import UID
 
-from hounsfield.dicomweb.rendering.decode import (
+from hounsfield.archive.transcoding.decode import (
     DEFLATED,
     Pixels,
     decode,
     decode_all,
     read_attributes,
 )
-from hounsfield.dicomweb.rendering.encoders import ENCODERS, Encoder, Samples, plain
-from hounsfield.dicomweb.rendering.protocol import Arguments, Refused, Reply
-from hounsfield.dicomweb.rendering.transcode import (
+from hounsfield.archive.transcoding.encoders import ENCODERS, Encoder, Samples, plain
+from hounsfield.archive.transcoding.protocol import Arguments, Refused, Reply
+from hounsfield.archive.transcoding.rewrite import (
     OFFSET_TABLES,
     element_header,
-    explicit_little,
+    encoded,
     rewrite_rest,
     write,
 )
@@ -130,7 +130,7 @@ def encode_object(arguments: Arguments) -> Reply:
 def _behind(path: Path, source: str, offset: int) -> bytes:
     """The elements behind the pixels; a deflated data set has no offsets of its own."""
     if source == DEFLATED:
-        return explicit_little(dcmread(path, force=True)[PIXEL_DATA + 1 :])
+        return encoded(dcmread(path, force=True)[PIXEL_DATA + 1 :])
     with path.open("rb") as file:
         file.seek(offset)
         return rewrite_rest(file, source)

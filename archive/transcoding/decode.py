@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.pixels.utils import iter_pixels, pixel_array
 
-from hounsfield.dicomweb.rendering import codecs
-from hounsfield.dicomweb.rendering.protocol import Arguments, Refused, Reply
+from hounsfield.archive.transcoding import codecs
+from hounsfield.archive.transcoding.protocol import Arguments, Refused, Reply
 
 Pixels = NDArray[Any]
 
