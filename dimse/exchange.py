@@ -8,8 +8,8 @@ import select
 import socket
 from collections.abc import Callable, Iterable
 
-from hounsfield.dimse.callers import Caller
 from hounsfield.archive.errors import HounsfieldError
+from hounsfield.dimse.callers import Caller
 from hounsfield.dimse.command import Request, encode_response
 from hounsfield.dimse.messages import Messages
 from hounsfield.dimse.negotiation import AcceptedContext, Agreement

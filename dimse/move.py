@@ -9,11 +9,11 @@ import time
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from hounsfield.archive.errors import HounsfieldError, Unavailable
+from hounsfield.archive.errors import HounsfieldError, NotFound
+from hounsfield.archive.peers import Peer, find
 from hounsfield.archive.retrieve import open_object
 from hounsfield.archive.retrieve_set import RetrieveSet
-from hounsfield.db.repositories.peers import Peer, find_peer
-from hounsfield.dimse.requestor import Destination
+from hounsfield.dimse.probe import destination_of
 from hounsfield.dimse.requests import MOVE_DESTINATION
 from hounsfield.dimse.retrieval import Retrieval, Tally
 from hounsfield.dimse.sending_associations import Errand, Sending
@@ -47,18 +47,21 @@ class Move(Retrieval):
         if ae_title == self._archive.settings.dimse.ae_title.strip():
             return self._to_ourselves(instances)
         try:
-            peer = self._find_peer(ae_title)
-        except HounsfieldError as error:
-            return Status(CANNOT_PERFORM_SUB_OPERATIONS, comment(error.message))
-        if peer is None or not peer.may_receive or not peer.host:
-            message = f"{ae_title} is no destination in the AE book"
+            peer = find(self._archive, ae_title)
+        except NotFound as error:
+            return Status(MOVE_DESTINATION_UNKNOWN, comment(error.message))
+        except SQLAlchemyError:
+            message = "the database does not answer"
+            return Status(CANNOT_PERFORM_SUB_OPERATIONS, message)
+        if not peer.may_receive:
+            message = f"{ae_title} may not receive, says the AE book"
             return Status(MOVE_DESTINATION_UNKNOWN, comment(message))
         return self._send(instances, peer) if instances.count else SUCCESS
 
     def _send(self, instances: RetrieveSet, peer: Peer) -> Status:
         asked_by = (self._exchange.agreement.calling_ae_title, self._request.message_id)
         errand = Errand(
-            Destination(peer.ae_title, peer.host, peer.port, peer.tls, peer.certificate),
+            destination_of(peer),
             instances.kinds,
             peer.preferred_transfer_syntaxes,
             asked_by,
@@ -102,9 +105,3 @@ class Move(Retrieval):
         except HounsfieldError as error:
             return self._done(tally, error.message)
         return self._done(tally)
-
-    def _find_peer(self, ae_title: str) -> Peer | None:
-        try:
-            return self._archive.database.run(lambda connection: find_peer(connection, ae_title))
-        except SQLAlchemyError as error:
-            raise Unavailable("the AE book cannot be read") from error
