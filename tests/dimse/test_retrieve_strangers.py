@@ -61,7 +61,7 @@ def values(output: str, keyword: str) -> list[str]:
     """What findscu printed for an attribute in its answers."""
     answers = output.split("Find Response: ")[1:]
     lines = [line for answer in answers for line in answer.splitlines() if keyword in line]
-    return [line.split("[", 1)[1].split("]")[0].strip(" \0") if "[" in line else "" for line in lines]
+    return [line.partition("[")[2].partition("]")[0].strip(" \0") for line in lines]
 
 
 @pytest.mark.parametrize("model", ["-P", "-S"])
