@@ -26,6 +26,10 @@ from hounsfield.dicomweb.resource import DicomWebRequest
 
 PATH = re.compile(r"[0-9A-F]{8}(/\d{1,6}/[0-9A-F]{8}){0,32}")
 RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
+NOT_KEPT: Headers = [
+    (name, b"private, no-store" if name == b"cache-control" else value) for name, value in PRIVATE
+]
+"""A range counts the bytes of the value. A browser that keeps the multipart cuts it out of that."""
 
 
 class Bulkdata:
@@ -62,7 +66,11 @@ class Bulkdata:
     ) -> AnyAnswer:
         chosen = _range(request.headers.get("range"), place.length)
         start, end = chosen or (0, place.length)
-        headers: Headers = [*PRIVATE, etag_header(etag), (b"accept-ranges", b"bytes")]
+        headers: Headers = [
+            *(NOT_KEPT if multipart else PRIVATE),
+            etag_header(etag),
+            (b"accept-ranges", b"bytes"),
+        ]
         if chosen:
             text = f"bytes {start}-{end - 1}/{place.length}"
             headers.append((b"content-range", text.encode()))

@@ -183,6 +183,20 @@ async def test_a_range_of_bulk_data(
     assert response.headers["accept-ranges"] == "bytes"
 
 
+async def test_a_range_in_a_multipart_is_one_of_the_value_and_stays_out_of_caches(
+    client: httpx.AsyncClient,
+) -> None:
+    (dataset,) = await stored_series(client, 1)
+    headers = {"accept": 'multipart/related; type="application/octet-stream"'}
+    url = url_of(dataset) + "/bulkdata/7FE00010"
+    whole = await client.get(url, headers=headers)
+    part = await client.get(url, headers={**headers, "range": "bytes=2-5"})
+    assert [data for _, data in parts_of(whole)] == [dataset.PixelData]
+    assert [data for _, data in parts_of(part)] == [dataset.PixelData[2:6]]
+    assert part.status_code == 206
+    assert all("no-store" in answer.headers["cache-control"] for answer in (whole, part))
+
+
 async def test_a_range_outside_the_value_cannot_be_satisfied(client: httpx.AsyncClient) -> None:
     (dataset,) = await stored_series(client, 1)
     url = url_of(dataset) + "/bulkdata/7FE00010"
