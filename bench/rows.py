@@ -80,8 +80,8 @@ def _add_study(rows: Rows, key: int, patient_number: int) -> None:
     made = list(make_series(SLICES_A_SERIES, SMALL, patient_number=patient_number))
     model = _row_of(made[0])
     texts = model.attributes
-    rows["study"].append([key, *(texts[name] for name in STUDY_TEXT), model.study_json])
-    rows["series"].append([key, key, *(texts[name] for name in SERIES_TEXT), model.series_json])
+    rows["study"].append([key, *(texts[name] for name in STUDY_TEXT), model.levels.study_json])
+    rows["series"].append([key, key, *(texts[name] for name in SERIES_TEXT), model.levels.series_json])
     rows["instance"] += _instances(model, made, key)
 
 
