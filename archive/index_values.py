@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from hounsfield.archive.date_times import forms
 from hounsfield.archive.index_text import plain, without_controls
 from hounsfield.archive.metadata import BASE_URL, members_of
 from hounsfield.db.repositories.index_attributes import FoundValue, IndexAttribute
@@ -53,10 +54,10 @@ def _first_key(attribute: IndexAttribute) -> bytes:
 def _values(members: dict[str, Any], attribute: IndexAttribute) -> Iterator[FoundValue]:
     seen: set[tuple[tuple[int, ...], str]] = set()
     for item, value in _walk(members, attribute.path.split("."), attribute.private_creator, ()):
-        text = normal(attribute.vr, value)
-        if text and len(seen) < MOST_VALUES:
-            key = (item, text.encode()[:MOST_BYTES].decode(errors="ignore"))
-            if key not in seen:
+        text = normal(attribute.vr, value) or ""
+        for form in forms(text) if attribute.vr == "DT" else [text]:
+            key = (item, form.encode()[:MOST_BYTES].decode(errors="ignore"))
+            if form and len(seen) < MOST_VALUES and key not in seen:
                 seen.add(key)
                 yield FoundValue(attribute.id, *key)
 

@@ -8,7 +8,6 @@ from hounsfield.archive.index_values import normal
 from hounsfield.db.repositories.conditions import Operator
 
 LAST_OF_TIME = "235959.999999"
-LAST_OF_MOMENT = "99991231235959.999999"
 
 Parsed = tuple[Operator, tuple[str, ...]]
 """How a value matches, and what it is held against."""
@@ -88,16 +87,6 @@ def _pattern(value: str) -> str:
     return _escape(value).replace("*", "%").replace("?", "_")
 
 
-def _moment(name: str, value: str) -> Parsed:
-    """Range matching of DT (C.2.2.2.5.3); offsets from UTC are compared as they are written."""
-    part = r"(\d{4}(?:\d{2}){0,5}(?:\.\d{1,6})?)?"
-    found = re.fullmatch(rf" *{part} *(-)? *{part} *", value)
-    if found is None or not (found[1] or found[3]):
-        raise InvalidQuery(f"{name}: {value!r} is not a date with time, or a range of them")
-    lower, upper = (found[1] or "", found[3] or "") if found[2] else (found[1], found[1])
-    return "range", (lower, upper + LAST_OF_MOMENT[len(upper) :] if upper else "")
-
-
 def _number(name: str, value: str) -> Parsed:
     """By what the number is, not by how it is written (C.2.2.2.1)."""
     if (number := normal("DS", value)) is None:
@@ -117,12 +106,11 @@ PARSERS: dict[str, Callable[[str, str], Parsed]] = {
     "AT": _tag,
     "CS": _codes,
     "DA": _date,
-    "DT": _moment,
     "IS": _integer,
     "MODALITIES": _modalities,
     "PN": _person_name,
     "TM": _time,
     "UI": _uids,
 }
-INDEXABLE = frozenset(PARSERS) - {"MODALITIES"}
+INDEXABLE = frozenset(PARSERS) - {"MODALITIES"} | {"DT"}
 """Value representations that an administrator may have indexed."""

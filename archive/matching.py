@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from pydicom.datadict import keyword_for_tag
 
+from hounsfield.archive import date_times
 from hounsfield.archive.errors import InvalidQuery, KeyNotSupported
 from hounsfield.archive.match_values import PARSERS
 from hounsfield.db.repositories.conditions import (
@@ -132,10 +133,16 @@ def parse_tests(name: str, vr: str, value: str, options: Options) -> tuple[Test,
         elif part.strip("*") == "":
             return ()
         else:
-            tests.append(Test(*PARSERS[vr](name, part)))
+            tests += _tests_of(name, vr, part)
             if options.fuzzy and vr == "PN" and (words := _words(part)):
                 tests.append(Test("similar", words))
     return tuple(tests)
+
+
+def _tests_of(name: str, vr: str, value: str) -> list[Test]:
+    if vr == "DT":
+        return [Test("range", bounds) for bounds in date_times.ranges(name, value)]
+    return [Test(*PARSERS[vr](name, value))]
 
 
 def _words(value: str) -> tuple[str, ...]:

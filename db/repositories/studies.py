@@ -8,9 +8,12 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, cast, func, or_, select, text
+from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, func, or_, select, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import BigInteger
 
+from hounsfield.db.repositories.trigrams import trigrams_of
 from hounsfield.db.tables import EventOutbox, Instance, Series, Settling, Study
 
 SEARCHED = (
@@ -139,7 +142,25 @@ def _matching(query: str) -> Sequence[ColumnElement[bool]]:
 
 def _has(word: str) -> ColumnElement[bool]:
     pattern = "%" + re.sub(r"([\\%_])", r"\\\1", word.casefold()) + "%"
-    places: list[ColumnElement[bool]] = [column.ilike(pattern, escape="\\") for column in SEARCHED]
-    if digits := re.sub(r"[-./]", "", word) if re.fullmatch(r"[\d./-]+", word) else "":
-        places += [Study.study_date.startswith(digits), Study.study_instance_uid == word]
+    places = [_stands_in(column, pattern) for column in SEARCHED]
+    digits = re.sub(r"[-./]", "", word) if re.fullmatch(r"[\d./-]+", word) else ""
+    if digits:
+        places.append(Study.study_instance_uid == word)
+    if digits and len(digits) <= len("YYYYMMDD"):
+        places.append(Study.study_date.between(digits, digits.ljust(len("YYYYMMDD"), "9")))
     return or_(*places)
+
+
+def _stands_in(column: InstrumentedAttribute[str], pattern: str) -> ColumnElement[bool]:
+    """An index finds the rows by trigrams, and the pattern decides.
+
+    Only ASCII has the same small letters here and in the index, and names that are folded.
+    """
+    pieces = trigrams_of(pattern)
+    if column is not Study.patient_name_folded:
+        pieces = [piece for piece in pieces if piece.isascii()]
+    stands = column.ilike(pattern, escape="\\")
+    if not pieces:
+        return stands
+    texts = ARRAY(Text)
+    return and_(func.trigrams(column, type_=texts).contains(cast(pieces, texts)), stands)

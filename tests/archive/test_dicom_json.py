@@ -4,10 +4,7 @@ Conformance J1 to J5.
 """
 
 import base64
-import json
 import math
-import shutil
-import subprocess
 from decimal import Decimal
 from pathlib import Path
 from struct import pack
@@ -292,47 +289,3 @@ def test_metadata_agree_with_pydicom_on_its_own_files() -> None:
 def test_metadata_agree_with_pydicom_on_real_files(shared_data: Path) -> None:
     files = [p for p in shared_files(shared_data) if "fuzz" not in p.parts]
     assert compare_with_pydicom([p for p in files if p.stat().st_size < 1_000_000]) > 70
-
-
-def from_dcm2json(path: Path) -> dict[str, Any]:
-    done = subprocess.run(["dcm2json", "-q", "-fc", path], capture_output=True, check=False)
-    try:
-        return public(json.loads(done.stdout)) if done.returncode == 0 else {}
-    except UnicodeDecodeError:  # a DCMTK that cannot convert this character set
-        return {}
-
-
-def public(element: Any) -> Any:
-    """Without private elements (DCMTK has a dictionary of its own) and the bytes of values."""
-    if isinstance(element, dict):
-        if "BulkDataURI" in element or "InlineBinary" in element:
-            return {"binary": True}
-        return {k: public(v) for k, v in element.items() if k == "vr" or not odd_group(k)}
-    if isinstance(element, list):
-        return [public(item) for item in element]
-    return as_number(element)
-
-
-def odd_group(key: str) -> bool:
-    return key[:4].isalnum() and key[0].isdigit() and int(key[:4], 16) % 2 == 1
-
-
-def as_number(value: Any) -> Any:
-    """DCMTK writes DS and IS as they stand, and errs in the last digit of a double."""
-    try:
-        return float(f"{float(value):.14g}")
-    except (TypeError, ValueError):
-        return value.strip(" \0") or None if isinstance(value, str) else value
-
-
-@pytest.mark.skipif(shutil.which("dcm2json") is None, reason="needs dcm2json of DCMTK")
-def test_metadata_agree_with_dcm2json(shared_data: Path) -> None:
-    names = ("seg_sr_rt/ct_3slice", "enhanced", "charset", "pt", "us", "seg_sr_rt/sr_example")
-    compared = 0
-    for path in [p for name in names for p in shared_files(shared_data / name)]:
-        theirs = from_dcm2json(path)
-        for _, view, start, encoding in data_sets([path]) if theirs else ():
-            ours = public(document(read_dataset(view, start, encoding)))
-            assert not differences(ours, theirs), path
-            compared += 1
-    assert compared > 20

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from hounsfield.archive import index_attributes
 from hounsfield.archive.archive import Archive
+from hounsfield.archive.date_times import ranges
 from hounsfield.archive.errors import InvalidQuery, NotFound
 from hounsfield.archive.index_attributes import Indexer, index_some
 from hounsfield.archive.ingest import store_bytes
@@ -273,3 +274,35 @@ def test_nothing_is_added_to_a_store_while_there_is_no_attribute(archive: Archiv
     assert not archive.database.run(is_off)
     index_attributes.remove(archive, key)
     assert archive.database.run(is_off)
+
+
+@pytest.mark.parametrize(
+    ("value", "patients"),
+    [
+        ("20240101", ["berlin", "none"]),  # as it is written
+        ("20240101+0000", ["new york", "none"]),
+        ("20231231-20240101+0100", ["berlin", "new york", "none"]),
+        ("20240101003000+0100", ["berlin"]),
+        ("20231231183000-0500", ["berlin"]),
+        ("202401010430+0000-202401010430+0000", ["new york"]),
+        ("20240101040000+0000-", ["new york", "none"]),
+        ("-20231231235900+0000", ["berlin"]),
+        ("-2023", ["new york"]),
+        ("2024-", ["berlin", "none"]),
+    ],
+)
+def test_a_moment_with_an_offset_from_utc_is_matched_in_utc(
+    archive: Archive, value: str, patients: list[str]
+) -> None:
+    add(archive, "AcquisitionDateTime")
+    index_all(archive)
+    store(archive, PatientID="berlin", AcquisitionDateTime="20240101003000+0100")
+    store(archive, PatientID="new york", AcquisitionDateTime="20231231233000.5-0500")
+    store(archive, PatientID="none", AcquisitionDateTime="202401011200")
+    assert found(archive, "AcquisitionDateTime", value) == patients
+
+
+@pytest.mark.parametrize("value", ["20241301+0100", "2024 2025", "+0100", "-", "20240101+1700"])
+def test_a_moment_that_is_none_is_refused(value: str) -> None:
+    with pytest.raises(InvalidQuery):
+        ranges("AcquisitionDateTime", value)

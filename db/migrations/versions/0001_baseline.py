@@ -7,11 +7,11 @@ from sqlalchemy.dialects import postgresql
 revision = "0001"
 down_revision = None
 
-# What db.repositories.trigrams makes of a pattern, made of a value.
+# What db.repositories.trigrams makes of a pattern, made of a value. Collation "C": ASCII alone.
 TRIGRAMS = """
 CREATE FUNCTION trigrams(value text) RETURNS text[]
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-    SELECT coalesce(array_agg(DISTINCT substr(value, n, 3)), '{}')
+    SELECT coalesce(array_agg(DISTINCT substr(lower(value COLLATE "C"), n, 3)), '{}')
     FROM generate_series(1, length(value) - 2) AS n
 $$
 """
