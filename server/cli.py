@@ -9,6 +9,7 @@ import typer
 from hounsfield.db.errors import CannotStart
 from hounsfield.server.options import DataDir, settings_of
 from hounsfield.server.peers_cli import peers
+from hounsfield.server.retrieval_cli import pull, query
 
 app = typer.Typer(
     name="hounsfield",
@@ -22,6 +23,8 @@ app.add_typer(database)
 index = typer.Typer(name="index", help="Attributes to search for.", no_args_is_help=True)
 app.add_typer(index)
 app.add_typer(peers)
+app.command()(query)
+app.command()(pull)
 
 
 @app.command()
