@@ -22,6 +22,7 @@ has one table from these types to its own codes.
             ├── PeerUnreachable    no connection, or no answer
             ├── PeerUntrusted      TLS: one of the two does not accept the other
             ├── PeerRejected       it rejected the association
+            ├── PeerRefused        it answers that it does not do what we ask
             └── PeerAborted        it ended the association, or broke its rules
 """
 
@@ -120,6 +121,10 @@ class PeerRejected(PeerFailed):
     def __init__(self, message: str, result: int, source: int, reason: int) -> None:
         super().__init__(message)
         self.codes = (result, source, reason)
+
+
+class PeerRefused(PeerFailed):
+    """The peer answers that it does not do what we ask, or that it failed."""
 
 
 class PeerAborted(PeerFailed):

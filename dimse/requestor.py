@@ -6,7 +6,7 @@ next one begins.
 """
 
 import socket
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
@@ -28,8 +28,10 @@ from hounsfield.dimse.associate_requestor import (
     encode_request,
     reason_in_words,
 )
+from hounsfield.dimse.command import Request, decode_request, encode_response
 from hounsfield.dimse.connecting import Destination, connect, failure
 from hounsfield.dimse.negotiation import ACCEPTANCE, AcceptedContext
+from hounsfield.dimse.operation import Operation
 from hounsfield.dimse.pdu import (
     ABORT_BY_USER,
     PDV_HEADER,
@@ -42,12 +44,14 @@ from hounsfield.dimse.pdu import (
     abort_by_provider,
     data_values,
 )
-from hounsfield.dimse.response import Response, decode_response
+from hounsfield.dimse.response import Response, decode_response, is_request
 from hounsfield.dimse.sending import Bytes, send_message
 
 __all__ = ["Destination", "Requestor"]
 
 log = structlog.get_logger()
+
+Perform = Callable[[Request, AcceptedContext], Operation]
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """Of a command set or an identifier: what is received is held in memory."""
@@ -74,7 +78,9 @@ class Requestor:
         roles: Mapping[str, tuple[bool, bool]] | None = None,
         extended: Mapping[str, bytes] | None = None,
         calling_ae_title: str | None = None,
+        perform: Perform | None = None,
     ) -> None:
+        """``perform`` begins what the peer asks of us meanwhile, in a role that we proposed."""
         self.destination = destination
         self.contexts: dict[int, AcceptedContext] = {}
         self.accept = AssociateAccept()
@@ -82,6 +88,7 @@ class Requestor:
         self._proposed = {context.context_id: context for context in contexts}
         self._roles = roles or {}
         self._extended = extended or {}
+        self._perform = perform
         self._calling_ae_title = calling_ae_title or settings.dimse.ae_title
         self._socket: socket.socket | None = None
         self._maximum = max(settings.dimse.maximum_length, LONGEST_ACCEPTANCE)
@@ -150,9 +157,15 @@ class Requestor:
                 raise
 
     def receive(self) -> tuple[AcceptedContext, Response, bytearray | None]:
-        """The next response, with its data set if it has one."""
-        with self._conversation():
+        """The next response, with its data set if it has one.
+
+        Requests of the peer that come before it are performed, where somebody does that.
+        """
+        with self._conversation() as sock:
             context, command = self._receive_part(IS_COMMAND, None)
+            while self._perform is not None and is_request(command):
+                self._serve(sock, self._perform, context, decode_request(command))
+                context, command = self._receive_part(IS_COMMAND, None)
             response = decode_response(command)
             data_set = None
             if response.has_data_set:
@@ -205,6 +218,31 @@ class Requestor:
                 self.contexts[answer.context_id] = AcceptedContext(
                     answer.context_id, proposed.abstract_syntax, answer.transfer_syntax
                 )
+
+    def _serve(
+        self, sock: socket.socket, perform: Perform, context: AcceptedContext, request: Request
+    ) -> None:
+        """Perform a request of the peer, whose data set is handed on as it comes, and answer it."""
+        operation = perform(request, context)
+        try:
+            if request.has_data_set:
+                self._hand_on(context, operation)
+            status = operation.finish()
+        except BaseException:
+            operation.abort()
+            raise
+        response = encode_response(request, status)
+        send_message(sock, context.context_id, response, (), self.accept.maximum_length)
+
+    def _hand_on(self, context: AcceptedContext, operation: Operation) -> None:
+        while True:
+            context_id, control, fragment = self._next_value()
+            if context_id != context.context_id or control & IS_COMMAND:
+                message = "fragments of two messages are mixed"
+                raise ProtocolError(AbortReason.UNEXPECTED_PARAMETER, message)
+            operation.write(fragment)
+            if control & IS_LAST:
+                return
 
     def _receive_part(
         self, kind: int, context: AcceptedContext | None

@@ -14,6 +14,7 @@ from hounsfield.dimse.command import (
     OFFENDING_ELEMENT,
     RESPONSE,
     STATUS,
+    UINT16,
     elements_of,
     number_of,
     uid_of,
@@ -49,6 +50,12 @@ class Response:
     def is_pending(self) -> bool:
         """More responses to the same request follow."""
         return self.status.code in PENDING
+
+
+def is_request(data: bytes | bytearray) -> bool:
+    """Whether a command set is one that asks for something."""
+    command_field = elements_of(data).get(COMMAND_FIELD, b"")
+    return len(command_field) == UINT16.size and not number_of(command_field) & RESPONSE
 
 
 def decode_response(data: bytes | bytearray) -> Response:

@@ -9,6 +9,7 @@ import typer
 from hounsfield.db.errors import CannotStart
 from hounsfield.server.options import DataDir, settings_of
 from hounsfield.server.peers_cli import peers
+from hounsfield.server.retrieval_cli import pull, query
 
 app = typer.Typer(
     name="hounsfield",
@@ -22,6 +23,8 @@ app.add_typer(database)
 index = typer.Typer(name="index", help="Attributes to search for.", no_args_is_help=True)
 app.add_typer(index)
 app.add_typer(peers)
+app.command()(query)
+app.command()(pull)
 
 
 @app.command()
@@ -155,11 +158,19 @@ def index_remove(
 
 def main() -> None:
     """Run the command line; what cannot start is said in a sentence, with exit status 1."""
+    _keep_logs_apart()
     try:
         app()
     except CannotStart as error:
         typer.echo(str(error), err=True)
         sys.exit(1)
+
+
+def _keep_logs_apart() -> None:
+    """Standard output is for what a command says; a process of the tree has its own way to log."""
+    from hounsfield.conf.logging import configure_logging  # noqa: PLC0415
+
+    configure_logging("warning", as_json=False, process="hounsfield")
 
 
 def _alone(kind: str, data_dir: Path | None) -> None:

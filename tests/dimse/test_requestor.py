@@ -3,9 +3,7 @@
 import shutil
 import socket
 import struct
-import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
@@ -15,6 +13,7 @@ import pytest
 from dimse_peer import CT, EXPLICIT, IMPLICIT, VERIFICATION, elements, item, pdu, pdv
 from factories import ct_slice
 from pydicom import dcmread
+from scp import running
 from senders import made
 
 from hounsfield.archive.archive import Archive
@@ -79,21 +78,18 @@ def free_port() -> int:
 
 @contextmanager
 def storescp(folder: Path, *options: str) -> Iterator[Destination]:
-    port = free_port()
-    command = ["storescp", *options, "-aet", "DCMTK", "-od", str(folder), str(port)]
-    process = subprocess.Popen(command)
-    peer = Destination("DCMTK", "127.0.0.1", port)
-    try:
-        deadline = time.monotonic() + 30
-        while True:
-            with suppress(PeerFailed), Requestor(peer, QUICK, CONTEXTS):
-                break
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        yield peer
-    finally:
-        process.kill()
-        process.wait()
+    def answers(port: int) -> bool:
+        with suppress(PeerFailed), Requestor(peer_at(port), QUICK, CONTEXTS):
+            return True
+        return False
+
+    def peer_at(port: int) -> Destination:
+        return Destination("DCMTK", "127.0.0.1", port)
+
+    with running(
+        lambda port: ["storescp", *options, "-aet", "DCMTK", "-od", folder, port], answers
+    ) as port:
+        yield peer_at(port)
 
 
 @pytest.mark.skipif(shutil.which("storescp") is None, reason="needs dcmtk")

@@ -5,7 +5,6 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from certificates import Authority, Identity
 from dimse_peer import CT, EXPLICIT, IMPLICIT, VERIFICATION, Peer, associate_rq
 from factories import encode, series
 from pydantic import ValidationError
+from scp import running
 from senders import made
 from sqlalchemy import text
 
@@ -323,44 +323,23 @@ class TestWithoutTheirs:
         assert echo(as_client(ct1, authority), tls_port) == 0
 
 
-@pytest.fixture(scope="module")
-def storescp(server: Identity, authority: Authority) -> Iterator[Callable[..., int]]:
-    """dcmtk's storescp with TLS."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(*options: object) -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        command = ["storescp", "--ignore", "+tls", server.key, server.certificate]
-        command += ["+cf", authority.own.certificate, *options, port]
-        started.append(subprocess.Popen([str(each) for each in command]))
-        return port
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-
-
 @needs_dcmtk
 def test_we_echo_dcmtk_with_tls_and_say_what_it_wants(
-    storescp: Callable[..., int], ct1: Identity, authority: Authority
+    server: Identity, ct1: Identity, authority: Authority
 ) -> None:
-    port = storescp()
     settings = as_client(ct1, authority)
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            assert echo(settings, port) == 0
-            break
-        except PeerFailed:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-    with pytest.raises((PeerUntrusted, PeerAborted), match=r"TLS|closed"):
-        echo(as_client(None, authority), port)
-    with pytest.raises(PeerAborted, match=r"expect TLS|closed"):
-        echo(settings, port, tls=False)
+    security = ["+tls", server.key, server.certificate, "+cf", authority.own.certificate]
+
+    def answers(port: int) -> bool:
+        with suppress(PeerFailed):
+            return echo(settings, port) == 0
+        return False
+
+    with running(lambda port: ["storescp", "--ignore", *security, port], answers) as port:
+        with pytest.raises((PeerUntrusted, PeerAborted), match=r"TLS|closed"):
+            echo(as_client(None, authority), port)
+        with pytest.raises(PeerAborted, match=r"expect TLS|closed"):
+            echo(settings, port, tls=False)
 
 
 def test_tls_that_is_half_configured_is_refused(server: Identity) -> None:

@@ -39,21 +39,23 @@ export function PeerRow({ peer, onEdit, onRemove }: PeerRowProps) {
         <td className={`${cell} truncate font-mono text-xs`} title={boundTo(peer)}>
           {boundTo(peer) || <Unbound />}
         </td>
-        <td className={`${cell} text-right whitespace-nowrap`}>
-          <Button disabled={!peer.host || test.isPending} onClick={() => test.mutate(peer.ae_title)}>
-            {test.isPending ? 'Testing…' : 'Test'}
-          </Button>{' '}
-          <Button look="quiet" aria-label={`Change ${peer.ae_title}`} onClick={onEdit}>
-            <Pencil aria-hidden />
-          </Button>
-          <Button look="quiet" aria-label={`Remove ${peer.ae_title}`} onClick={onRemove}>
-            <Trash2 aria-hidden />
-          </Button>
+        <td className={cell}>
+          <span className="flex items-center justify-end">
+            <Button disabled={!peer.host || test.isPending} onClick={() => test.mutate(peer.ae_title)}>
+              {test.isPending ? 'Testing…' : 'Test'}
+            </Button>
+            <Button look="quiet" aria-label={`Change ${peer.ae_title}`} onClick={onEdit}>
+              <Pencil aria-hidden />
+            </Button>
+            <Button look="quiet" aria-label={`Remove ${peer.ae_title}`} onClick={onRemove}>
+              <Trash2 aria-hidden />
+            </Button>
+          </span>
         </td>
       </tr>
       {(test.data || test.error) && (
         <tr>
-          <td colSpan={5} className="border-b border-line/60 px-3 pb-3">
+          <td colSpan={5} className="border-b border-line/60 px-3 pt-1.5 pb-3">
             <ProbeResult probe={test.data} problem={test.error?.message} />
           </td>
         </tr>

@@ -18,7 +18,7 @@ const COLUMNS = [
   { title: 'Where we call it', width: 'w-[22%]' },
   { title: 'May', width: '' },
   { title: 'Bound to', width: 'w-[20%]' },
-  { title: '', width: 'w-44' },
+  { title: '', width: 'w-40' },
 ]
 
 /** The AE book: the DICOM nodes that this server knows. */
@@ -47,7 +47,7 @@ export function PeersView() {
       )}
       {data && data.items.length > 0 && (
         <div className="min-h-0 flex-1 overflow-auto">
-          <table className="w-full min-w-[52rem] table-fixed border-separate border-spacing-0">
+          <table className="w-full min-w-[46rem] table-fixed border-separate border-spacing-0">
             <thead>
               <tr>
                 {COLUMNS.map(({ title, width }) => (
