@@ -22,6 +22,7 @@ from hounsfield.server.api import (
     index_attributes,
     jobs,
     peers,
+    pushes,
     reports,
     status,
     studies,
@@ -94,7 +95,7 @@ def create_app(archive: Archive, viewer: Path | None = None) -> Application:
     app.dicomweb = create_router(archive)
     app.include_router(app.dicomweb, prefix=DICOM_WEB)
     api = APIRouter(prefix="/api")
-    for part in (studies, jobs, reports, events, index_attributes, peers, status):
+    for part in (studies, jobs, reports, events, index_attributes, peers, pushes, status):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(create_live(feed))

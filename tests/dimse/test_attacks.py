@@ -243,7 +243,7 @@ def test_whatever_is_sent_the_service_goes_on_and_logs_no_failure(
     port: int, archive: Archive
 ) -> None:
     @settings(
-        max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), database=None
+        max_examples=120, deadline=None, suppress_health_check=list(HealthCheck), database=None
     )
     @given(spoilt())
     def attack(pdus: list[bytes]) -> None:
