@@ -15,11 +15,11 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from hounsfield.archive.conflict import release_if_solved
-from hounsfield.archive.errors import Gone, NotFound, Unavailable
+from hounsfield.archive.errors import Committed, Gone, NotFound, Unavailable
 from hounsfield.archive.events import add_event
 from hounsfield.archive.job_events import announce
 from hounsfield.db.engine import is_server_state
-from hounsfield.db.repositories import deletions, jobs, queue
+from hounsfield.db.repositories import commitments, deletions, jobs, queue
 from hounsfield.db.repositories.deletions import Resource
 from hounsfield.db.repositories.job_rows import JobRow
 
@@ -42,10 +42,17 @@ class Deleted:
     object_keys: tuple[str, ...]
 
 
-def delete(archive: "Archive", resource: Resource) -> Deleted:
-    """Delete it. Raises NotFound, Gone where it has been deleted before, or Unavailable."""
+def delete(archive: "Archive", resource: Resource, *, override_commitment: bool = False) -> Deleted:
+    """Delete it. Raises NotFound, Gone where it has been deleted before, or Unavailable.
+
+    Raises Committed where somebody was told that we keep it, unless that is overridden.
+    """
+
+    def work(connection: Connection) -> Deleted:
+        return _delete(archive, connection, resource, override_commitment=override_commitment)
+
     try:
-        done = archive.database.run(lambda connection: _delete(archive, connection, resource))
+        done = archive.database.run(work)
     except SQLAlchemyError as error:
         if is_server_state(error):
             raise Unavailable("the database does not answer") from error
@@ -63,11 +70,15 @@ def why_missing(found_deleted: bool) -> NotFound:
     return NotFound("no such study, series or instance")
 
 
-def _delete(archive: "Archive", connection: Connection, resource: Resource) -> Deleted:
+def _delete(
+    archive: "Archive", connection: Connection, resource: Resource, *, override_commitment: bool
+) -> Deleted:
     grace = dt.timedelta(seconds=archive.settings.archive.delete_grace_seconds)
     study_pk = deletions.lock_study(connection, resource)
     if study_pk is None:
         raise _missing(connection, resource)
+    if not override_commitment:
+        _refuse_committed(connection, study_pk, resource)
     taken = deletions.take_instances(connection, study_pk, resource, grace)
     quarantined = deletions.take_quarantined(connection, resource, grace)
     series = deletions.drop_empty_series(connection, study_pk)
@@ -85,6 +96,15 @@ def _delete(archive: "Archive", connection: Connection, resource: Resource) -> D
     done = Deleted(len(taken), tuple(series), study, (*(key for _, key in taken), *quarantined))
     _tell(connection, resource, done)
     return done
+
+
+def _refuse_committed(connection: Connection, study_pk: int, resource: Resource) -> None:
+    count = commitments.committed_within(connection, study_pk, resource)
+    if count:
+        raise Committed(
+            f"{count} of its instances are under storage commitment: a sender was told that they "
+            "are kept, and may have deleted its own. committed=delete deletes them all the same."
+        )
 
 
 def _missing(connection: Connection, resource: Resource) -> NotFound:

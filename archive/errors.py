@@ -12,6 +12,7 @@ has one table from these types to its own codes.
     │   ├── InvalidPeer            an entry of the AE book that cannot be
     │   ├── NotFound
     │   │   └── Gone               known, and deleted
+    │   ├── Committed              not deleted: a sender was told that we keep it
     │   ├── TooLarge               over a limit that an administrator set
     │   ├── ObjectDamaged          the stored bytes no longer fit their digest
     │   └── CannotAnalyse          a model cannot run on this series; says why
@@ -81,6 +82,10 @@ class NotFound(Permanent):
 
 class Gone(NotFound):
     """It was here and has been deleted."""
+
+
+class Committed(Permanent):
+    """Not deleted: a sender was told that we keep it, and may have deleted its own."""
 
 
 class TooLarge(Permanent):

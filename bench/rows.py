@@ -81,7 +81,8 @@ def _add_study(rows: Rows, key: int, patient_number: int) -> None:
     model = _row_of(made[0])
     texts = model.attributes
     rows["study"].append([key, *(texts[name] for name in STUDY_TEXT), model.levels.study_json])
-    rows["series"].append([key, key, *(texts[name] for name in SERIES_TEXT), model.levels.series_json])
+    of_series = [texts[name] for name in SERIES_TEXT]
+    rows["series"].append([key, key, *of_series, model.levels.series_json])
     rows["instance"] += _instances(model, made, key)
 
 

@@ -103,6 +103,9 @@ class DimseSettings(_Section):
     max_associations: int = Field(200, ge=1)
     max_associations_per_host: int = Field(100, ge=1)
     max_handshakes_per_host: int = Field(50, ge=1, description="connections not yet associated")
+    unknown_storage_classes: bool = Field(
+        True, description="store private SOP classes, and those of later editions of the standard"
+    )
     require_known_callers: bool = Field(
         False,
         description="callers that the AE book does not have are rejected on loopback too; "
@@ -112,6 +115,25 @@ class DimseSettings(_Section):
         15, description="how long a peer that we call may take to accept an association"
     )
     tls: DimseTlsSettings = DimseTlsSettings()
+
+
+class OutgoingSettings(_Section):
+    """What we send to peers by ourselves: instances, and answers to storage commitment."""
+
+    send_results_to: tuple[str, ...] = Field(
+        (), description="AE titles of peers that get each result of a model (SEG and SR)"
+    )
+    parallel: int = Field(2, ge=1, le=16, description="pushes at the same time")
+    commitment_seconds: Seconds = Field(
+        600, description="how long a peer has to report on storage commitment; then asked again"
+    )
+    retry_seconds: Seconds = Field(
+        10, description="wait before what failed is tried again; three times as long each time"
+    )
+    longest_retry_seconds: Seconds = Field(3600, description="the longest of these waits")
+    give_up_seconds: Seconds = Field(
+        3 * 24 * 3600, description="for how long it is tried; then it has failed"
+    )
 
 
 class DatabaseSettings(_Section):
@@ -175,6 +197,7 @@ class Settings(BaseSettings):
     log_json: bool = False
     http: HttpSettings = HttpSettings()
     dimse: DimseSettings = DimseSettings()
+    outgoing: OutgoingSettings = OutgoingSettings()
     database: DatabaseSettings = DatabaseSettings()
     archive: ArchiveSettings = ArchiveSettings()
     inference: InferenceSettings = InferenceSettings()

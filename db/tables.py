@@ -322,6 +322,88 @@ class Peer(Base):
     changed_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
 
 
+class CommitmentRequest(Base):
+    """A request for storage commitment to us, and how far its answer has come (PS3.4 J)."""
+
+    __tablename__ = "commitment_request"
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    ae_title: Mapped[str] = mapped_column(comment="who asked")
+    transaction_uid: Mapped[str]
+    asked: Mapped[list[Any]] = mapped_column(comment="SOP class and instance of each")
+    result: Mapped[list[Any] | None] = mapped_column(
+        comment="the failure reason of each, 0 where it is committed; null: not looked at yet"
+    )
+    state: Mapped[str] = mapped_column(comment="pending, reported, failed")
+    reason: Mapped[str] = mapped_column(default="", comment="why it has not been reported")
+    attempt: Mapped[int] = mapped_column(SmallInteger, default=0)
+    due_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+    created_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+    ended_at: Mapped[dt.datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("ae_title", "transaction_uid", name="commitment_once"),
+        Index("commitment_due", "due_at", postgresql_where=text("state = 'pending'")),
+    )
+
+
+class CommittedInstance(Base):
+    """An instance for which we have told somebody that we keep it."""
+
+    __tablename__ = "committed_instance"
+
+    instance_pk: Mapped[int] = mapped_column(
+        ForeignKey("instance.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    ae_title: Mapped[str] = mapped_column(comment="who was told first")
+    committed_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+
+
+class Push(Base):
+    """A study or series on its way to a peer."""
+
+    __tablename__ = "push"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    ae_title: Mapped[str] = mapped_column(comment="the peer that gets it")
+    study_instance_uid: Mapped[str] = mapped_column(index=True)
+    series_instance_uid: Mapped[str | None]
+    trigger: Mapped[str] = mapped_column(comment="person or rule")
+    state: Mapped[str] = mapped_column(
+        comment="queued, sending, awaiting commitment, done, failed, canceled"
+    )
+    reason: Mapped[str] = mapped_column(default="")
+    attempt: Mapped[int] = mapped_column(SmallInteger, default=0)
+    commit: Mapped[bool] = mapped_column(comment="storage commitment is asked for afterwards")
+    transaction_uid: Mapped[str | None] = mapped_column(unique=True)
+    due_at: Mapped[dt.datetime | None] = mapped_column(server_default=func.now())
+    created_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+    asked_at: Mapped[dt.datetime] = mapped_column(
+        server_default=func.now(), comment="first or again: from then on it is tried for so long"
+    )
+    ended_at: Mapped[dt.datetime | None]
+
+    __table_args__ = (
+        Index("push_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index("push_newest", text("created_at DESC")),
+    )
+
+
+class PushInstance(Base):
+    """The ledger: what became of each instance of a push."""
+
+    __tablename__ = "push_instance"
+
+    push_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("push.id", ondelete="CASCADE"), primary_key=True
+    )
+    sop_instance_uid: Mapped[str] = mapped_column(primary_key=True)
+    sop_class_uid: Mapped[str]
+    state: Mapped[str] = mapped_column(comment="queued, sent, committed, failed")
+    reason: Mapped[str] = mapped_column(default="")
+    changed_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+
+
 class IndexAttribute(Base):
     """An attribute beyond the columns that searches may name, and how far it is indexed."""
 

@@ -11,6 +11,7 @@ import orjson
 from hounsfield.archive.errors import (
     CannotAnalyse,
     CannotUnderstand,
+    Committed,
     DataSetMismatch,
     Gone,
     HounsfieldError,
@@ -93,6 +94,7 @@ STATUS: dict[type[HounsfieldError], HTTPStatus] = {
     InvalidPeer: HTTPStatus.BAD_REQUEST,
     CannotUnderstand: HTTPStatus.UNPROCESSABLE_ENTITY,
     CannotAnalyse: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Committed: HTTPStatus.CONFLICT,
     DataSetMismatch: HTTPStatus.CONFLICT,
     SOPClassNotSupported: HTTPStatus.CONFLICT,
     TransferSyntaxNotSupported: HTTPStatus.NOT_ACCEPTABLE,

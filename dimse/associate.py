@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from struct import Struct, error
 
 from hounsfield.dimse.pdu import PDU_HEADER, AbortReason, PduType, ProtocolError
+from hounsfield.dimse.sop_classes import CommonExtended
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 
@@ -54,6 +55,8 @@ class AssociateRequest:
     """SOP class to what the requestor would be: (SCU, SCP) (PS3.7 D.3.3.4)."""
     extended: dict[str, bytes] = field(default_factory=dict)
     """SOP class to its application information (PS3.7 D.3.3.5)."""
+    common: dict[str, CommonExtended] = field(default_factory=dict)
+    """SOP class to its service class and relatives (PS3.7 D.3.3.6), which has no answer."""
 
 
 def decode_request(pdu: bytes) -> AssociateRequest:
@@ -114,6 +117,19 @@ def _take_user_item(request: AssociateRequest, kind: int, value: bytes) -> None:
     elif kind == 0x56:
         uid, rest = sop_class_of(value)
         request.extended[uid] = rest
+    elif kind == 0x57:
+        uid, rest = sop_class_of(value)
+        request.common[uid] = _common_extended(rest)
+
+
+def _common_extended(value: bytes) -> CommonExtended:
+    service_class, rest = sop_class_of(value)
+    (length,) = UINT16.unpack_from(rest)
+    related, general_classes = rest[2 : 2 + length], []
+    while related:
+        uid, related = sop_class_of(related)
+        general_classes.append(uid)
+    return CommonExtended(service_class, tuple(general_classes))
 
 
 def sop_class_of(value: bytes) -> tuple[str, bytes]:

@@ -16,6 +16,8 @@ C_GET_RQ = 0x0010
 C_FIND_RQ = 0x0020
 C_MOVE_RQ = 0x0021
 C_ECHO_RQ = 0x0030
+N_EVENT_REPORT_RQ = 0x0100
+N_ACTION_RQ = 0x0130
 C_CANCEL_RQ = 0x0FFF
 RESPONSE = 0x8000
 
@@ -33,6 +35,9 @@ STATUS = 0x0900
 OFFENDING_ELEMENT = 0x0901
 ERROR_COMMENT = 0x0902
 AFFECTED_SOP_INSTANCE_UID = 0x1000
+REQUESTED_SOP_INSTANCE_UID = 0x1001
+EVENT_TYPE_ID = 0x1002
+ACTION_TYPE_ID = 0x1008
 COUNTERS = (0x1020, 0x1021, 0x1022, 0x1023)
 """Numbers of remaining, completed, failed and warning sub-operations."""
 
@@ -65,7 +70,10 @@ def decode_request(data: bytes | bytearray) -> Request:
             sop_class_uid=uid_of(
                 elements.get(AFFECTED_SOP_CLASS_UID) or elements.get(REQUESTED_SOP_CLASS_UID, b"")
             ),
-            sop_instance_uid=uid_of(elements.get(AFFECTED_SOP_INSTANCE_UID, b"")),
+            sop_instance_uid=uid_of(
+                elements.get(AFFECTED_SOP_INSTANCE_UID)
+                or elements.get(REQUESTED_SOP_INSTANCE_UID, b"")
+            ),
             elements=elements,
         )
     except (error, KeyError) as cause:

@@ -48,6 +48,8 @@ class Exchange:
         self._message_id = 0
         self.ending = False
         """The server stops: what is in progress shall end. Set by another thread."""
+        self.is_reporting = False
+        """The answer to an earlier storage commitment is being given."""
 
     def answer(self, request: Request, context: AcceptedContext, status: Status) -> None:
         """Send the response that is the last one of its request."""

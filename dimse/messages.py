@@ -183,10 +183,11 @@ class Messages:
         self._performing = (operation, request)
         self.is_canceled = False
         self._answer(request, context, _performed(operation, request))
+        # It is answered: what it says afterwards may cross the peer's next request.
+        self._performing = None
         afterwards = getattr(operation, "afterwards", None)
         if afterwards is not None:
             afterwards()
-        self._performing = None
 
 
 def _performed(operation: Operation, request: Request) -> Status:

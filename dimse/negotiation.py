@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from pynetdicom import ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts
+from pynetdicom import ALL_TRANSFER_SYNTAXES
 
 from hounsfield.archive.file_meta import (
     DEFLATED,
@@ -29,8 +29,7 @@ from hounsfield.dimse.associate import (
     encode_accept,
 )
 from hounsfield.dimse.pdu import PDV_HEADER
-
-VERIFICATION = "1.2.840.10008.1.1"
+from hounsfield.dimse.sop_classes import STORAGE_COMMITMENT, VERIFICATION, is_storage
 
 PATIENT_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.1.1"
 PATIENT_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.1.2"
@@ -43,8 +42,8 @@ FIND_CLASSES = frozenset((PATIENT_ROOT_FIND, STUDY_ROOT_FIND))
 MOVE_CLASSES = frozenset((PATIENT_ROOT_MOVE, STUDY_ROOT_MOVE))
 GET_CLASSES = frozenset((PATIENT_ROOT_GET, STUDY_ROOT_GET))
 QUERY_RETRIEVE_CLASSES = FIND_CLASSES | MOVE_CLASSES | GET_CLASSES
-
-STORAGE_CLASSES = frozenset(str(c.abstract_syntax) for c in AllStoragePresentationContexts)
+OTHER_CLASSES = QUERY_RETRIEVE_CLASSES | {VERIFICATION, STORAGE_COMMITMENT}
+"""Those beside storage."""
 
 WITHOUT_PIXELS = frozenset(
     (
@@ -129,12 +128,15 @@ def negotiate(request: AssociateRequest, settings: DimseSettings) -> Agreement:
     """Decide on a request. Raises Rejected."""
     calling, called = _check(request, settings)
     proposed = {context.abstract_syntax for context in request.contexts}
-    roles = _roles(request, gets=not proposed.isdisjoint(GET_CLASSES))
-    contexts, results = _contexts(request, roles)
+    unknown = settings.unknown_storage_classes
+    classes = frozenset(uid for uid in proposed if is_storage(uid, request.common, unknown=unknown))
+    roles = _roles(request, classes, gets=not proposed.isdisjoint(GET_CLASSES))
+    contexts, results = _contexts(request, classes, roles)
     extended = {
         uid: answered
         for uid, asked in request.extended.items()
-        if uid in proposed and (answered := _application_information(uid, asked)) is not None
+        if uid in proposed
+        and (answered := _application_information(uid, asked, classes)) is not None
     }
     answer = encode_accept(
         request,
@@ -148,9 +150,9 @@ def negotiate(request: AssociateRequest, settings: DimseSettings) -> Agreement:
     return Agreement(calling, called, contexts, request.maximum_length, answer, extended)
 
 
-def _application_information(uid: str, asked: bytes) -> bytes | None:
+def _application_information(uid: str, asked: bytes, classes: frozenset[str]) -> bytes | None:
     """Our answer to what a requestor would like of a class, as long as what it sent."""
-    if uid in STORAGE_CLASSES:
+    if uid in classes:
         return STORES_ALL_BITS
     if uid not in QUERY_RETRIEVE_CLASSES:
         return None
@@ -181,24 +183,27 @@ def _ae_title(value: bytes) -> str:
     return value.decode("ascii").strip() if AE_TITLE.fullmatch(value) else ""
 
 
-def _roles(request: AssociateRequest, *, gets: bool) -> dict[str, tuple[bool, bool]]:
-    """Our answer to role selection: the requestor is SCU, and of storage also SCP where it gets."""
+def _roles(
+    request: AssociateRequest, classes: frozenset[str], *, gets: bool
+) -> dict[str, tuple[bool, bool]]:
+    """Our answer to role selection: the requestor is SCU; of storage also SCP where it gets, and
+    of storage commitment where it brings the answer to a request of ours (PS3.4 J.3.3)."""
     return {
-        uid: (scu, scp and gets and uid in STORAGE_CLASSES)
+        uid: (scu, scp and (uid == STORAGE_COMMITMENT or (gets and uid in classes)))
         for uid, (scu, scp) in request.roles.items()
-        if uid in STORAGE_CLASSES or uid in QUERY_RETRIEVE_CLASSES or uid == VERIFICATION
+        if uid in classes or uid in OTHER_CLASSES
     }
 
 
 def _contexts(
-    request: AssociateRequest, roles: dict[str, tuple[bool, bool]]
+    request: AssociateRequest, classes: frozenset[str], roles: dict[str, tuple[bool, bool]]
 ) -> tuple[dict[int, AcceptedContext], list[ContextResult]]:
     accepted: dict[int, AcceptedContext] = {}
     results: dict[int, ContextResult] = {}
     for context in request.contexts:
         if context.context_id in results:
             continue  # a number given twice: the first one has it
-        result, syntax = _judge(context, roles)
+        result, syntax = _judge(context, classes, roles)
         results[context.context_id] = ContextResult(context.context_id, result, syntax)
         if result == ACCEPTANCE:
             accepted[context.context_id] = AcceptedContext(
@@ -210,12 +215,16 @@ def _contexts(
     return accepted, list(results.values())
 
 
-def _judge(context: ProposedContext, roles: dict[str, tuple[bool, bool]]) -> tuple[int, str]:
+def _judge(
+    context: ProposedContext, classes: frozenset[str], roles: dict[str, tuple[bool, bool]]
+) -> tuple[int, str]:
     """Result of one context and its transfer syntax (not significant where it is refused)."""
     uid = context.abstract_syntax
-    if uid in STORAGE_CLASSES or uid == VERIFICATION:
+    if uid in classes or uid == VERIFICATION:
         syntaxes = STORABLE_SYNTAXES
-    elif uid in QUERY_RETRIEVE_CLASSES:
+    elif uid == STORAGE_COMMITMENT:
+        syntaxes = UNCOMPRESSED_SYNTAXES - {DEFLATED}
+    elif uid in OTHER_CLASSES:
         syntaxes = UNCOMPRESSED_SYNTAXES
     else:
         return ABSTRACT_SYNTAX_NOT_SUPPORTED, IMPLICIT_LITTLE

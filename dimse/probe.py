@@ -27,14 +27,12 @@ from hounsfield.dimse.negotiation import (
     STUDY_ROOT_FIND,
     STUDY_ROOT_GET,
     STUDY_ROOT_MOVE,
-    VERIFICATION,
     Service,
 )
 from hounsfield.dimse.requestor import Destination, Requestor
 from hounsfield.dimse.requests import encode_request
+from hounsfield.dimse.sop_classes import STORAGE_COMMITMENT, VERIFICATION
 from hounsfield.dimse.status import SUCCESS_CODE
-
-STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
 
 ASKED: dict[Service, dict[str, str]] = {
     "store": {

@@ -5,7 +5,9 @@ out and come in, Sta7 while it is released. An operation is asked for, and answe
 next one begins.
 """
 
+import select
 import socket
+import ssl
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
@@ -172,6 +174,20 @@ class Requestor:
                 _, data_set = self._receive_part(0, context)
             return context, response, data_set
 
+    def hear(self, seconds: float) -> tuple[AcceptedContext, bytearray, bytearray | None] | None:
+        """A request that the peer sends on this association, and its data set; None without one.
+
+        Until it begins, so many seconds are waited.
+        """
+        with self._conversation() as sock:
+            if not self._open_reader.has_bytes and not _has_input(sock, seconds):
+                return None
+            context, command = self._receive_part(IS_COMMAND, None)
+            data_set = None
+            if decode_request(command).has_data_set:
+                _, data_set = self._receive_part(0, context)
+            return context, command, data_set
+
     def release(self) -> None:
         """End in order (PS3.8 7.2). A peer that does not answer is left all the same."""
         if self._socket is None:
@@ -332,6 +348,12 @@ class Requestor:
                 if farewell:
                     sock.sendall(farewell)
             sock.close()
+
+
+def _has_input(sock: socket.socket, seconds: float) -> bool:
+    if isinstance(sock, ssl.SSLSocket) and sock.pending():
+        return True
+    return bool(select.select([sock], [], [], seconds)[0])
 
 
 def _shut(sock: socket.socket) -> None:

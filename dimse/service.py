@@ -6,11 +6,14 @@ from contextlib import suppress
 import structlog
 
 from hounsfield.archive.archive import Archive
+from hounsfield.archive.background import Background
 from hounsfield.archive.errors import Unavailable
 from hounsfield.conf.hosts import is_loopback
 from hounsfield.dimse.associations import Associations
 from hounsfield.dimse.callers import Callers
+from hounsfield.dimse.commitment_reports import CommitmentReports
 from hounsfield.dimse.listener import Listener
+from hounsfield.dimse.outgoing import Outgoing
 from hounsfield.dimse.tls import ServerTls
 
 log = structlog.get_logger()
@@ -30,6 +33,8 @@ class DimseService:
         self._settings = archive.settings.dimse
         self._callers = Callers(archive)
         self._associations = Associations(archive, self._callers)
+        self._beside: list[Background] = [CommitmentReports(archive)]
+        self._beside += [Outgoing(archive) for _ in range(archive.settings.outgoing.parallel)]
         self._tls: ServerTls | None = None
         self._host = ""
         self._ports = (self._settings.port, self._settings.tls.port)
@@ -45,6 +50,8 @@ class DimseService:
         with suppress(Unavailable):
             self._callers.read_book()
         self._open(self._host_for_now())
+        for thread in self._beside:
+            thread.start()
 
     @property
     def port(self) -> int:
@@ -81,6 +88,8 @@ class DimseService:
             for listener, _ in self._listeners:
                 listener.stop()
         self._associations.stop(grace_seconds)
+        for thread in self._beside:
+            thread.stop()
 
     def _host_for_now(self) -> str:
         host = self._settings.host

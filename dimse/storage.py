@@ -4,16 +4,19 @@ Fragments go to the archive as they arrive. Success is answered once the archive
 instance on stable storage and in its index; until then nothing of it is to be seen.
 """
 
-import re
-
 import structlog
 
 from hounsfield.archive.archive import Archive
 from hounsfield.archive.errors import HounsfieldError
 from hounsfield.archive.ingest import Reception, receive
 from hounsfield.archive.types import Outcome, Source, StoreResult
-from hounsfield.dimse.command import Request
-from hounsfield.dimse.negotiation import STORAGE_CLASSES, AcceptedContext
+from hounsfield.dimse.command import (
+    AFFECTED_SOP_CLASS_UID,
+    AFFECTED_SOP_INSTANCE_UID,
+    Request,
+)
+from hounsfield.dimse.negotiation import AcceptedContext
+from hounsfield.dimse.sop_classes import UID, may_be_storage
 from hounsfield.dimse.status import (
     CANNOT_UNDERSTAND,
     COERCED,
@@ -27,8 +30,6 @@ from hounsfield.dimse.status import (
 )
 
 log = structlog.get_logger()
-
-UID = re.compile(r"[0-9.]{1,64}")
 
 
 class Store:
@@ -89,11 +90,14 @@ class Store:
 def _objection(request: Request, context: AcceptedContext) -> Status | None:
     """What is wrong with the command set alone."""
     if request.sop_class_uid != context.abstract_syntax:
-        return Status(SOP_CLASS_NOT_SUPPORTED, "not the SOP class of this context")
-    if request.sop_class_uid not in STORAGE_CLASSES:
-        return Status(SOP_CLASS_NOT_SUPPORTED, "not a storage SOP class")
+        message = "not the SOP class of this context"
+        return Status(SOP_CLASS_NOT_SUPPORTED, message, (AFFECTED_SOP_CLASS_UID,))
+    if not may_be_storage(request.sop_class_uid):
+        message = "not a storage SOP class"
+        return Status(SOP_CLASS_NOT_SUPPORTED, message, (AFFECTED_SOP_CLASS_UID,))
     if not UID.fullmatch(request.sop_instance_uid):
-        return Status(INVALID_SOP_INSTANCE, "Affected SOP Instance UID is not a UID")
+        message = "Affected SOP Instance UID is not a UID"
+        return Status(INVALID_SOP_INSTANCE, message, (AFFECTED_SOP_INSTANCE_UID,))
     if not request.has_data_set:
         return Status(CANNOT_UNDERSTAND, "a C-STORE without a data set")
     return None

@@ -1,7 +1,8 @@
 """Verification service class as SCP: C-ECHO (PS3.4 A, PS3.7 9.1.5)."""
 
 from hounsfield.dimse.command import Request
-from hounsfield.dimse.negotiation import VERIFICATION, AcceptedContext
+from hounsfield.dimse.negotiation import AcceptedContext
+from hounsfield.dimse.sop_classes import VERIFICATION
 from hounsfield.dimse.status import SOP_CLASS_NOT_SUPPORTED, SUCCESS, Status
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from hounsfield.archive.errors import CannotAnalyse, HounsfieldError, Unavailable
 from hounsfield.archive.ingest import publish
+from hounsfield.archive.pushes import queue_results
 from hounsfield.archive.types import Source
 from hounsfield.db.engine import is_connection_loss
 from hounsfield.db.repositories import analysis, jobs
@@ -23,6 +24,7 @@ from hounsfield.inference.decisions import HELD
 from hounsfield.inference.errors import Cancelled
 from hounsfield.inference.job_view import announce
 from hounsfield.inference.runner import AnalysisResult
+from hounsfield.inference.uids import ResultNames
 
 if TYPE_CHECKING:
     from hounsfield.archive.archive import Archive
@@ -43,7 +45,15 @@ def publish_result(archive: "Archive", job: JobRow, result: AnalysisResult) -> N
     """Store both objects and complete the job, or raise and leave nothing behind."""
     source = Source("INFERENCE", job_id=str(job.id))
     files = (result.seg.read_bytes(), result.sr.read_bytes())
-    insist(lambda: publish(archive, source, files, guard=lambda c: _complete(c, job, result)))
+    receivers = archive.settings.outgoing.send_results_to
+
+    def complete(connection: Connection) -> None:
+        _complete(connection, job, result)
+        names = ResultNames.from_json(job.results)
+        series = (names.seg.series_instance_uid, names.sr.series_instance_uid)
+        queue_results(connection, receivers, job.study_instance_uid, series)
+
+    insist(lambda: publish(archive, source, files, guard=complete))
 
 
 def _complete(connection: Connection, job: JobRow, result: AnalysisResult) -> None:

@@ -23,6 +23,7 @@ from hounsfield.server.api import (
     jobs,
     peer_retrieval,
     peers,
+    pushes,
     reports,
     status,
     studies,
@@ -95,7 +96,18 @@ def create_app(archive: Archive, viewer: Path | None = None) -> Application:
     app.dicomweb = create_router(archive)
     app.include_router(app.dicomweb, prefix=DICOM_WEB)
     api = APIRouter(prefix="/api")
-    for part in (studies, jobs, reports, events, index_attributes, peers, peer_retrieval, status):
+    parts = (
+        studies,
+        jobs,
+        reports,
+        events,
+        index_attributes,
+        peers,
+        peer_retrieval,
+        pushes,
+        status,
+    )
+    for part in parts:
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(create_live(feed))

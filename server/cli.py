@@ -43,7 +43,7 @@ def web(data_dir: DataDir = None) -> None:
 
 @app.command()
 def dimse(data_dir: DataDir = None) -> None:
-    """Run the DIMSE process: C-ECHO and C-STORE."""
+    """Run the DIMSE process: our DICOM services, and what is sent to peers."""
     _alone("dimse", data_dir)
 
 
@@ -89,6 +89,26 @@ def import_(
         settings_of(data_dir), path, parallel=parallel, again=again, as_json=as_json
     )
     raise typer.Exit(0 if complete else 1)
+
+
+@app.command()
+def push(
+    ae_title: Annotated[str, typer.Argument(metavar="PEER", show_default=False)],
+    study: Annotated[str, typer.Option(help="Study Instance UID.", show_default=False)],
+    series: Annotated[str | None, typer.Option(help="Series Instance UID; none: all.")] = None,
+    commit: Annotated[
+        bool | None,
+        typer.Option(help="Ask for storage commitment. Without: as the AE book has it."),
+    ] = None,
+    wait: Annotated[bool, typer.Option(help="Say how far it is until it has ended.")] = True,
+    data_dir: DataDir = None,
+) -> None:
+    """Send a study or series to a peer of the AE book."""
+    from hounsfield.server.push_command import push as run  # noqa: PLC0415
+
+    settings = settings_of(data_dir)
+    right = run(settings, typer.echo, ae_title, study, series, commit=commit, wait=wait)
+    raise typer.Exit(0 if right else 1)
 
 
 @app.command()

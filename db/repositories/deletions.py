@@ -28,15 +28,17 @@ class Resource:
         return {"study": self.study, "series": self.series, "instance": self.instance}
 
 
-_WITHIN = """
+WITHIN = """
     (CAST(:series AS text) IS NULL OR {series} = :series)
     AND (CAST(:instance AS text) IS NULL OR {instance} = :instance)
 """
+"""Condition of a resource below its study."""
+
 _TAKE_INSTANCES = f"""
 WITH gone AS (
     DELETE FROM instance USING series
     WHERE instance.study_pk = :study_pk AND series.id = instance.series_pk AND
-    {_WITHIN.format(series="series.series_instance_uid", instance="instance.sop_instance_uid")}
+    {WITHIN.format(series="series.series_instance_uid", instance="instance.sop_instance_uid")}
     RETURNING series_instance_uid, sop_instance_uid, object_key
 ), remembered AS (
     INSERT INTO deleted_instance (study_instance_uid, series_instance_uid, sop_instance_uid)
@@ -51,7 +53,7 @@ SELECT series_instance_uid, object_key FROM gone
 _TAKE_QUARANTINED = f"""
 WITH gone AS (
     DELETE FROM quarantine WHERE study_instance_uid = :study AND
-    {_WITHIN.format(series="series_instance_uid", instance="sop_instance_uid")}
+    {WITHIN.format(series="series_instance_uid", instance="sop_instance_uid")}
     RETURNING object_key
 ), discarded AS (
     INSERT INTO discarded_object SELECT object_key, clock_timestamp() + :grace FROM gone

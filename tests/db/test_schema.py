@@ -31,7 +31,7 @@ def test_two_starters_at_once_make_one_schema(empty_database_url: str) -> None:
     assert revision(empty_database_url) is None
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(upgrade, [empty_database_url] * 4))
-    assert revision(empty_database_url) == "0004"
+    assert revision(empty_database_url) == "0005"
     assert _count(empty_database_url, "procrastinate_jobs") == 0
 
 

@@ -8,6 +8,7 @@ from dicomweb_requests import FRAME_ACCEPT, serve, store, stored_series, url_of,
 from factories import ct_slice, encode, new_uid
 
 from hounsfield.archive.archive import Archive
+from hounsfield.archive.commitment import Finding, commit, examine
 from hounsfield.archive.events import FeedEvent, Sequencer, listen
 from hounsfield.archive.sweep import sweep
 from hounsfield.conf.settings import Settings
@@ -54,6 +55,24 @@ async def test_t9_a_deleted_study_is_gone_at_once_at_every_level_and_stays_known
         assert await asyncio.to_thread(sweep, archive) in {3, 0}
     assert files(archive) == 1
     assert await status(client, url_of(other)) == {200}
+
+
+async def test_r04_what_is_under_storage_commitment_is_deleted_only_by_who_says_so(
+    client: httpx.AsyncClient, archive: Archive
+) -> None:
+    (first,) = await stored_series(client, 1)
+    reference = (str(first.SOPClassUID), str(first.SOPInstanceUID))
+    findings, kept = examine(archive, [reference])
+    assert findings == [Finding.KEPT]
+    archive.database.run(lambda connection: commit(connection, kept, "MODALITY"))
+    for url in (f"/studies/{first.StudyInstanceUID}", url_of(first)):
+        refused = await client.delete(url)
+        assert refused.status_code == 409
+        assert "committed=delete" in refused.json()["detail"]
+        assert (await client.delete(f"{url}?committed=yes")).status_code == 400
+        assert await status(client, url) == {200}
+    assert (await client.delete(f"{url_of(first)}?committed=delete")).status_code == 204
+    assert await status(client, url_of(first)) == {410}
 
 
 async def test_t9_counts_are_true_at_once_and_what_is_left_empty_goes_too(

@@ -232,17 +232,6 @@ def test_an_association_that_says_nothing_is_aborted(port: int) -> None:
         assert 1 < time.monotonic() - began < 3
 
 
-def test_idle_associations_cost_nothing(port: int) -> None:
-    peers = [Peer(port, source=f"127.0.0.{n % 2 + 1}") for n in range(8)]
-    for peer in peers:
-        peer.associate()
-    before = sum(psutil.Process().cpu_times()[:2])
-    time.sleep(1)
-    assert sum(psutil.Process().cpu_times()[:2]) - before < 0.05
-    for peer in peers:
-        peer.close()
-
-
 ENDLESS = pdv(3, 1, bytes(8000))
 BREACHES = {
     "PDV longer than its PDU": [pdu(DATA, b"\x00\x00\x10\x00\x03\x03" + bytes(10))],

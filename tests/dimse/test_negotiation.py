@@ -21,6 +21,8 @@ NOT_STORABLE = {
     *(f"1.2.840.10008.1.2.4.{n}" for n in (94, 95, 204, 205)),  # JPIP, referenced
     *(f"1.2.840.10008.1.2.7.{n}" for n in (1, 2, 3)),  # SMPTE ST 2110
 }
+STORAGE_COMMITMENT_PULL = "1.2.840.10008.1.20.2"
+STORAGE, QUERY_RETRIEVE = "1.2.840.10008.4.2", "1.2.840.10008.5.1.4.1.2"
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
 STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"
@@ -103,9 +105,60 @@ def test_a_service_that_is_not_here_is_refused_beside_storage_that_is_accepted()
         (3, COMPOSITE_INSTANCE_ROOT_GET, [IMPLICIT]),
         (5, CT, [JPIP]),
         (7, CT, [EXPLICIT]),
-        (9, "1.2.3.4", [EXPLICIT]),
+        (9, STORAGE_COMMITMENT_PULL, [EXPLICIT]),
     ]
     assert results(*contexts) == {1: 0, 3: 3, 5: 4, 7: 0, 9: 3}
+
+
+PRIVATE = "1.3.12.2.1107.5.9.1"
+OF_A_LATER_EDITION = "1.2.840.10008.5.1.4.1.1.9999.1"
+RETIRED_ULTRASOUND = "1.2.840.10008.5.1.4.1.1.6"
+HANGING_PROTOCOL = "1.2.840.10008.5.1.4.38.1"
+INVENTORY_FIND = "1.2.840.10008.5.1.4.1.1.201.2"
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "by_default", "only_known"),
+    [
+        (CT, True, True),
+        (RETIRED_ULTRASOUND, True, True),
+        (PRIVATE, True, False),
+        (OF_A_LATER_EDITION, True, False),
+        (HANGING_PROTOCOL, False, False),
+        (INVENTORY_FIND, False, False),
+        ("1.2.840.10008.5.1.4.1.2.9.9", False, False),
+        ("no UID", False, False),
+    ],
+)
+def test_a_class_that_nobody_knows_is_stored_or_refused_as_it_is_set(
+    sop_class: str, by_default: bool, only_known: bool
+) -> None:
+    request = decode_request(associate_rq([(1, sop_class, [EXPLICIT])]))
+    strict = DimseSettings(unknown_storage_classes=False)
+    assert bool(negotiate(request, DimseSettings()).contexts) is by_default
+    assert bool(negotiate(request, strict).contexts) is only_known
+
+
+def common_extended(uid: str, service_class: str, *general: str) -> bytes:
+    related = b"".join(struct.pack(">H", len(g)) + g.encode() for g in general)
+    value = struct.pack(">H", len(service_class)) + service_class.encode()
+    return sop_class_item(0x57, uid, value + struct.pack(">H", len(related)) + related)
+
+
+def test_a_special_case_of_a_known_class_is_stored_whatever_is_set() -> None:
+    strict = DimseSettings(unknown_storage_classes=False)
+    for service_class, general, accepted in (
+        (STORAGE, [CT], True),
+        (STORAGE, ["1.2.3", CT], True),
+        (STORAGE, ["1.2.3"], False),
+        (STORAGE, [], False),
+        (QUERY_RETRIEVE, [CT], False),
+    ):
+        items = common_extended(PRIVATE, service_class, *general)
+        request = decode_request(associate_rq([(1, PRIVATE, [EXPLICIT])], user_items=items))
+        assert bool(negotiate(request, strict).contexts) is accepted, (service_class, general)
+    assert not negotiate(request, DimseSettings()).contexts, "its own service is another one"
+    assert b"\x57\0" not in agree(associate_rq(user_items=items)).answer, "it has no answer"
 
 
 def test_128_contexts_of_45_syntaxes_are_answered_and_more_do_no_harm() -> None:

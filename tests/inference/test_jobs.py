@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pydicom import dcmread
 from pydicom.uid import MRImageStorage
 from sqlalchemy import text
 
+from hounsfield.archive import pushes
 from hounsfield.archive.archive import Archive
 from hounsfield.archive.errors import NotFound
 from hounsfield.archive.ingest import store_bytes
@@ -376,6 +378,23 @@ def test_the_first_publisher_wins_and_the_second_changes_nothing(
     assert stored_results(archive, begun) == {"seg": 1, "sr": 1}
     (job,) = jobs_of(archive, (begun.study_instance_uid, begun.series_instance_uid))
     assert job.label == "complete"
+
+
+def test_results_go_to_the_peers_that_a_setting_names_and_nothing_else_does(
+    archive: Archive, begun: JobRow, result: AnalysisResult
+) -> None:
+    outgoing = archive.settings.outgoing.model_copy(update={"send_results_to": ("PACS", "WARD")})
+    archive.settings = archive.settings.model_copy(update={"outgoing": outgoing})
+    with pytest.raises(Fenced):
+        publish_result(archive, replace(begun, fencing_token=begun.fencing_token + 1), result)
+    assert pushes.page(archive, 10, 0) == []
+    publish_result(archive, begun, result)
+    queued = [each.push for each in pushes.page(archive, 10, 0)]
+    series = {begun.results[what]["series_instance_uid"] for what in ("seg", "sr")}
+    assert {(each.ae_title, each.series_instance_uid) for each in queued} == {
+        (ae_title, uid) for ae_title in ("PACS", "WARD") for uid in series
+    }
+    assert {(each.trigger, each.state) for each in queued} == {("rule", "queued")}
 
 
 @pytest.mark.usefixtures("worker")
