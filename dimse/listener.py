@@ -113,7 +113,13 @@ class Listener:
             self._watch(sock, address[0], leaving=False)
             return
         sock.setblocking(False)
-        secured = self._secure().wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        try:
+            secured = self._secure().wrap_socket(
+                sock, server_side=True, do_handshake_on_connect=False
+            )
+        except (OSError, ValueError):  # gone already
+            sock.close()
+            return
         self._watch(secured, address[0], leaving=False, handshaking=True)
 
     def _take_back(self) -> None:

@@ -3,6 +3,7 @@
 import shutil
 import socket
 import ssl
+import struct
 import subprocess
 import time
 from contextlib import suppress
@@ -231,6 +232,18 @@ def test_clients_that_say_nothing_or_little_are_gone_after_artim(
         with sock, suppress(ConnectionResetError):
             while sock.recv(1024):
                 pass
+
+
+def test_clients_that_are_gone_before_they_are_heard_do_no_harm(
+    tls_port: int, ct1: Identity, authority: Authority
+) -> None:
+    at_once = struct.pack("ii", 1, 0)  # close with a reset
+    for said in (b"", b"\x16", b"\x16\x03\x01") * 20:
+        sock = socket.create_connection(("127.0.0.1", tls_port), 20)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        sock.sendall(said)
+        sock.close()
+    assert echo(as_client(ct1, authority), tls_port) == 0
 
 
 class TestPatient:

@@ -280,6 +280,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/peers/{ae_title}/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Query Peer
+         * @description Ask a peer what it has (C-FIND).
+         */
+        post: operations["query_peer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/peers/{ae_title}/pull": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pull From Peer
+         * @description Fetch a study, a series or an instance from a peer.
+         *
+         *     The answer is a line of JSON whenever it is a bit further. A client that leaves cancels it.
+         */
+        post: operations["pull_from_peer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/pushes": {
         parameters: {
             query?: never;
@@ -699,6 +741,18 @@ export interface components {
             detail: string;
         };
         /**
+         * PeerMatches
+         * @description What a peer found, as DICOM JSON (PS3.18 Annex F). ``complete``: there are no others.
+         */
+        PeerMatches: {
+            /** Matches */
+            matches: {
+                [key: string]: unknown;
+            }[];
+            /** Complete */
+            complete: boolean;
+        };
+        /**
          * PeerProbe
          * @description How a call to a peer went; a failure is in words, with what to do about it.
          */
@@ -715,6 +769,30 @@ export interface components {
             implementation: string;
             /** Findings */
             findings: components["schemas"]["PeerFinding"][];
+        };
+        /**
+         * PeerQuery
+         * @description A C-FIND of the study root. ``keys``: keyword to value, with wildcards and ranges.
+         */
+        PeerQuery: {
+            /**
+             * Level
+             * @default study
+             * @enum {string}
+             */
+            level: "study" | "series" | "instance";
+            /**
+             * Keys
+             * @default {}
+             */
+            keys: {
+                [key: string]: string;
+            };
+            /**
+             * Limit
+             * @default 100
+             */
+            limit: number;
         };
         /**
          * PeerRequest
@@ -798,6 +876,26 @@ export interface components {
             items: components["schemas"]["Peer"][];
             /** Only Known */
             only_known: boolean;
+        };
+        /**
+         * PullRequest
+         * @description What to fetch; without ``way`` C-GET where the peer accepts it, else C-MOVE to us.
+         */
+        PullRequest: {
+            /** Study Instance Uid */
+            study_instance_uid: string;
+            /**
+             * Series Instance Uid
+             * @default
+             */
+            series_instance_uid: string;
+            /**
+             * Sop Instance Uid
+             * @default
+             */
+            sop_instance_uid: string;
+            /** Way */
+            way?: ("get" | "move") | null;
         };
         /**
          * Push
@@ -2482,6 +2580,251 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PeerProbe"];
+                };
+            };
+            /** @description Problem */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                    };
+                };
+            };
+            /** @description Problem */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                    };
+                };
+            };
+            /** @description Problem */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                    };
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Problem */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                    };
+                };
+            };
+        };
+    };
+    query_peer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                ae_title: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PeerQuery"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PeerMatches"];
+                };
+            };
+            /** @description Problem */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                    };
+                };
+            };
+            /** @description Problem */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                    };
+                };
+            };
+            /** @description Problem */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                    };
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Problem */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                    };
+                };
+            };
+            /** @description Problem */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                    };
+                };
+            };
+        };
+    };
+    pull_from_peer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                ae_title: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PullRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": {
+                        /** Way */
+                        way: ("get" | "move") | null;
+                        /** Done */
+                        done: boolean;
+                        /** Completed */
+                        completed: number;
+                        /** Remaining */
+                        remaining: number | null;
+                        /** Failed */
+                        failed: number;
+                        /** Problem */
+                        problem: string;
+                    };
                 };
             };
             /** @description Problem */
