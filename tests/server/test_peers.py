@@ -124,8 +124,8 @@ def test_the_command_adds_lists_echoes_tests_and_removes(
     )
     again = command.invoke(app, ["peers", "add", *where])
     assert "change or remove" in str(again.exception)
-    changed = run("add", *where, "--may", "store", "--certificate", "ct1", "--replace")
-    assert "may store; bound to ct1" in changed
+    changed = run("add", *where, "--may", "store", "--associations", "5", "--replace")
+    assert "may store; bound to 127.0.0.1; 5 associations at most" in changed
     assert "HOUNSFIELD: " in run("list")
     assert "answers in " in run("echo", "HOUNSFIELD")
     assert "  store   yes: CT, MR" in run("test", "HOUNSFIELD")
