@@ -26,10 +26,11 @@ from hounsfield.dimse.requestor import Destination, Requestor
 from hounsfield.dimse.requests import encode_request
 from hounsfield.dimse.response import Response
 
+WORKLIST = "1.2.840.10008.5.1.4.31"  # nothing that we serve
 CONTEXTS = (
     ProposedContext(1, VERIFICATION, (IMPLICIT,)),
     ProposedContext(3, CT, (EXPLICIT, IMPLICIT)),
-    ProposedContext(5, "1.2.3.4", (IMPLICIT,)),
+    ProposedContext(5, WORKLIST, (IMPLICIT,)),
 )
 QUICK = Settings(dimse=DimseSettings(connect_seconds=2, idle_seconds=2))
 
@@ -62,7 +63,7 @@ def test_our_own_server_answers_and_stores(
     us = Destination("HOUNSFIELD", "127.0.0.1", port)
     with Requestor(us, settings, CONTEXTS) as requestor:
         assert set(requestor.contexts) == {1, 3}
-        assert requestor.context_for("1.2.3.4") is None
+        assert requestor.context_for(WORKLIST) is None
         assert requestor.context_for(CT, {IMPLICIT}) is None
         assert echo(requestor).status.code == 0
         assert store(requestor, instance.sop, instance.data_set, piece).status.code == 0
