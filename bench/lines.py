@@ -7,8 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import finds
 from bench.client import FRAME, INSTANCE, Client, spread
+from bench.cpu import store_cpu_ms
+from bench.finds import IMAGES_FOUND, PATIENTS_FOUND, find_ms
+from bench.light_storescu import light_c_store
 from bench.load import answers_a_second
+from bench.retrieves import c_get, c_move
 from bench.searches import (
     by_date,
     by_infix,
@@ -142,14 +147,29 @@ SEARCHES = (
 )
 """Lines whose time may depend on how much is stored."""
 
+FINDS = (
+    Line("C-FIND PatientID", "ms", 10, 40, find_ms(finds.by_patient_id, PATIENTS_FOUND)),
+    Line("C-FIND name prefix", "ms", 10, 40, find_ms(finds.by_prefix)),
+    Line("C-FIND date range", "ms", 10, 40, find_ms(finds.by_date)),
+    Line("C-FIND images of a series", "ms", 10, 40, find_ms(finds.images_of_series, IMAGES_FOUND)),
+)
+"""Of these an answer has no pages: it grows with what is stored, as a C-FIND's does."""
+
 LINES = (
-    Line("C-STORE, storescu, 1 association", "instances/s", 2, 6, c_store(1)),
-    Line("C-STORE, storescu, 4 associations", "instances/s", 1, None, c_store(4)),
+    Line("C-STORE, storescu, 1 association", "instances/s", 3, 6, c_store(1)),
+    Line("C-STORE, storescu, 4 associations", "instances/s", 1.4, 2.5, c_store(4)),
+    Line("C-STORE, light client, 1 association", "instances/s", 2, 4, light_c_store(1)),
+    Line("C-STORE, light client, 4 associations", "instances/s", 1.9, 3.7, light_c_store(4)),
+    Line("C-STORE, light client, 8 associations", "instances/s", 1.3, 2.3, light_c_store(8)),
+    Line("server CPU an instance, C-STORE, 4 associations", "ms", 3, 6, store_cpu_ms(4)),
     Line("STOW-RS, 1 a request", "instances/s", 1.5, 2.3, stow(1)),
     Line("STOW-RS, 10 a request", "instances/s", 1.5, 2.6, stow(10)),
     Line("STOW-RS, 50 a request", "instances/s", 1, None, stow(50)),
     Line("STOW-RS, 100 a request", "instances/s", 2, 4, stow(100)),
     *SEARCHES,
+    *FINDS,
+    Line("C-MOVE of 500 instances", "instances/s", 1.5, 3, c_move),
+    Line("C-GET of 500 instances", "instances/s", 1.5, 3, c_get),
     Line("frames, 1 connection", "frames/s", 2.5, 6, frames(1)),
     Line("frames, 8 connections", "frames/s", 2.5, 6, frames(8)),
     Line("frames, 32 connections", "frames/s", 2.5, 6, frames(32)),

@@ -63,7 +63,7 @@ def add_large_studies(server: Server) -> None:
 
 def by_patient_id(server: Server, client: Client) -> list[str]:
     """One patient each, which has one study."""
-    return [f"/studies?PatientID={patient_id_of(n)}" for n in _spread(server, SEARCHES)]
+    return [f"/studies?PatientID={patient_id_of(n)}" for n in spread_over_studies(server, SEARCHES)]
 
 
 def by_date(server: Server, client: Client) -> list[str]:
@@ -93,19 +93,21 @@ def by_short_infix(server: Server, client: Client) -> list[str]:
 
 def series_of_study(server: Server, client: Client) -> list[str]:
     """One series each."""
-    return [f"/studies/{study}/series" for study, _ in _places(server, client)] * 3
+    return [f"/studies/{study}/series" for study, _ in places(server, client)] * 3
 
 
 def instances_of_series(server: Server, client: Client) -> list[str]:
     """A hundred instances each."""
-    places = _places(server, client)
-    return [f"/studies/{study}/series/{series}/instances" for study, series in places] * 3
+    return [
+        f"/studies/{study}/series/{series}/instances" for study, series in places(server, client)
+    ] * 3
 
 
 def series_metadata(server: Server, client: Client) -> list[str]:
     """A hundred instances each."""
-    places = _places(server, client)
-    return [f"/studies/{study}/series/{series}/metadata" for study, series in places]
+    return [
+        f"/studies/{study}/series/{series}/metadata" for study, series in places(server, client)
+    ]
 
 
 def study_metadata(server: Server, client: Client) -> list[str]:
@@ -114,13 +116,14 @@ def study_metadata(server: Server, client: Client) -> list[str]:
     return [f"/studies/{_find_study(client, n)}/metadata" for n in numbers] * 2
 
 
-def _spread(server: Server, count: int) -> list[int]:
+def spread_over_studies(server: Server, count: int) -> list[int]:
     """Numbers of studies, over all that there are."""
     return [n * server.studies // count for n in range(count)]
 
 
-def _places(server: Server, client: Client) -> list[tuple[str, str]]:
-    studies = [_find_study(client, n) for n in _spread(server, PLACES)]
+def places(server: Server, client: Client) -> list[tuple[str, str]]:
+    """Study and series, of studies that have one series."""
+    studies = [_find_study(client, n) for n in spread_over_studies(server, PLACES)]
     return [(study, _find_series(client, study)) for study in studies]
 
 

@@ -19,6 +19,7 @@ import psycopg
 
 START_SECONDS = 180
 STOP_SECONDS = 120
+RECEIVER_AE_TITLE = "RECEIVER"
 PLUGINS = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 
 
@@ -40,8 +41,12 @@ class Server:
     http_port: int
     dimse_port: int
     ae_title: str
+    receiver_port: int
+    """Where it finds the receiver, which it knows as a destination of C-MOVE."""
     studies: int = 0
     """How many studies of 100 instances it holds to search among."""
+    retrieved_study: str = ""
+    """The study that C-MOVE and C-GET ask for, once it is stored."""
 
     def stop(self) -> None:
         """End it, by force where it does not end by itself."""
@@ -55,7 +60,7 @@ class Server:
 
 def start_hounsfield(folder: Path) -> Server:
     """`hounsfield serve` on the embedded PostgreSQL, as shipped."""
-    http_port, dimse_port = free_port(), free_port()
+    http_port, dimse_port, receiver_port = free_port(), free_port(), free_port()
     env = {
         **os.environ,
         "HOUNSFIELD_DATA_DIR": str(folder / "hounsfield"),
@@ -66,9 +71,34 @@ def start_hounsfield(folder: Path) -> Server:
     with (folder / "hounsfield.log").open("wb") as log:
         process = subprocess.Popen([program, "serve"], env=env, stdout=log, stderr=log)
     _wait(f"http://127.0.0.1:{http_port}/readyz", process)
+    _add_receiver(http_port, receiver_port)
     return Server(
-        "hounsfield", "Hounsfield", "/dicom-web", process, http_port, dimse_port, "HOUNSFIELD"
+        "hounsfield",
+        "Hounsfield",
+        "/dicom-web",
+        process,
+        http_port,
+        dimse_port,
+        "HOUNSFIELD",
+        receiver_port,
     )
+
+
+def _add_receiver(http_port: int, receiver_port: int) -> None:
+    """To the AE book."""
+    peer = {
+        "ae_title": RECEIVER_AE_TITLE,
+        "host": "127.0.0.1",
+        "port": receiver_port,
+        "may_receive": True,
+    }
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{http_port}/api/peers",
+        json.dumps(peer).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request):
+        pass
 
 
 def assert_durable(database_url: str) -> None:
@@ -82,7 +112,7 @@ def assert_durable(database_url: str) -> None:
 
 def start_orthanc(folder: Path) -> Server:
     """Debian's Orthanc with its DICOMweb plugin on SQLite."""
-    http_port, dimse_port = free_port(), free_port()
+    http_port, dimse_port, receiver_port = free_port(), free_port(), free_port()
     configuration = {
         "Name": "bench",
         "StorageDirectory": str(folder / "orthanc"),
@@ -93,6 +123,10 @@ def start_orthanc(folder: Path) -> Server:
         "DicomAet": "ORTHANC",
         "DicomCheckCalledAet": False,
         "DicomAlwaysAllowStore": True,
+        "DicomAlwaysAllowFind": True,
+        "DicomAlwaysAllowGet": True,
+        "DicomAlwaysAllowMove": True,
+        "DicomModalities": {"receiver": [RECEIVER_AE_TITLE, "127.0.0.1", receiver_port]},
         "RemoteAccessAllowed": False,
         "AuthenticationEnabled": False,
         "SyncStorageArea": True,
@@ -113,7 +147,9 @@ def start_orthanc(folder: Path) -> Server:
         )
     _wait(f"http://127.0.0.1:{http_port}/system", process)
     title = "Orthanc 1.10.1, tuned"
-    return Server("orthanc", title, "/dicom-web", process, http_port, dimse_port, "ORTHANC")
+    return Server(
+        "orthanc", title, "/dicom-web", process, http_port, dimse_port, "ORTHANC", receiver_port
+    )
 
 
 def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
