@@ -4,15 +4,12 @@ The same query builder as QIDO-RS answers. Matches are read and sent one after t
 two of them the peer is heard, so that a C-CANCEL ends the answer before the next match.
 """
 
-from collections.abc import Iterator
-
 from hounsfield.archive.archive import Archive
-from hounsfield.archive.dicom_json import Members
 from hounsfield.archive.errors import HounsfieldError
 from hounsfield.archive.matches import Matches
 from hounsfield.dimse.command import Request
 from hounsfield.dimse.exchange import Exchange
-from hounsfield.dimse.find_query import Asked, parse_find
+from hounsfield.dimse.find_query import RETRIEVE_AE_TITLE, parse_find
 from hounsfield.dimse.identifier import IdentifierWriter, Incoming
 from hounsfield.dimse.negotiation import AcceptedContext
 from hounsfield.dimse.status import (
@@ -67,17 +64,12 @@ class Find:
         asked = parse_find(identifier, request.sop_class_uid, options)
         matches = Matches(self._archive, asked.query, asked.kind, asked.wanted)
         status = PENDING_WITHOUT if matches.warnings or asked.lacks_keys else PENDING
-        writer = IdentifierWriter(context.transfer_syntax, identifier.character_set)
-        for found in self._found(matches, asked):
+        title = self._archive.settings.dimse.ae_title.strip()
+        fixed = asked.fixed | {RETRIEVE_AE_TITLE: {"vr": "AE", "Value": [title]}}
+        writer = IdentifierWriter(context.transfer_syntax, identifier.character_set, fixed)
+        for match in matches:
             if exchange.is_canceled():
                 exchange.drop()
                 return Status(CANCELED, "canceled by the peer")
-            exchange.pending(request, context, status, writer.write(found))
+            exchange.pending(request, context, status, writer.write(asked.answer(match)))
         return SUCCESS
-
-    def _found(self, matches: Matches, asked: Asked) -> Iterator[Members]:
-        fixed = asked.fixed | {
-            "00080054": {"vr": "AE", "Value": [self._archive.settings.dimse.ae_title.strip()]}
-        }
-        for match in matches:
-            yield asked.answer(match) | fixed

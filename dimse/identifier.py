@@ -76,47 +76,47 @@ class Incoming:
 class IdentifierWriter:
     """Writes identifiers in one transfer syntax and, where they fit into it, one character set.
 
-    What does not fit is written in UTF-8, and says so (PS3.4 C.4.1.1.3.2).
+    What does not fit is written in UTF-8, and says so (PS3.4 C.4.1.1.3.2). ``fixed`` goes into
+    every one of them, and is encoded once.
     """
 
-    def __init__(self, transfer_syntax_uid: str, character_set: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        transfer_syntax_uid: str,
+        character_set: tuple[str, ...] = (),
+        fixed: Members | None = None,
+    ) -> None:
         self._encoding = encoding_named(transfer_syntax_uid)
         self._writer = _writer(self._encoding, encoder(character_set))
         self._in_utf_8 = _writer(self._encoding, str.encode)
-        values = list(character_set)
-        self._character_set: Members = (
-            {CHARACTER_SET: {"vr": "CS", "Value": values}} if values else {}
-        )
+        self._fixed = fixed or {}
+        stated = {CHARACTER_SET: {"vr": "CS", "Value": list(character_set)}}
+        ready = self._fixed | (stated if character_set else {})
+        self._ready = [(tag, self._writer.element(tag, ready[tag])) for tag in ready]
 
     def write(self, members: Members) -> bytes:
-        """The data set of these members, tags ascending."""
+        """The data set of these members and of what is fixed, tags ascending."""
+        element = self._writer.element
         try:
-            data = _join(self._writer, members | self._character_set)
+            elements = [(tag, element(tag, member)) for tag, member in members.items()]
+            data = b"".join([encoded for _, encoded in sorted(elements + self._ready)])
         except CannotUnderstand:
-            data = _join(
-                self._in_utf_8, _writable(self._in_utf_8, members | {CHARACTER_SET: UTF_8})
-            )
+            data = self._written_in_utf_8(members | self._fixed | {CHARACTER_SET: UTF_8})
         return _deflated(data) if self._encoding.deflated else data
+
+    def _written_in_utf_8(self, members: Members) -> bytes:
+        """What was stored and is no value of its VR goes out empty."""
+        elements = []
+        for tag in sorted(members):
+            try:
+                elements.append(self._in_utf_8.element(tag, members[tag]))
+            except CannotUnderstand:
+                elements.append(self._in_utf_8.element(tag, {"vr": members[tag]["vr"]}))
+        return b"".join(elements)
 
 
 def _writer(encoding: Encoding, encode: Encode) -> DataSetWriter:
     return DataSetWriter(lambda vr, uri: b"", encoding, encode)
-
-
-def _join(writer: DataSetWriter, members: Members) -> bytes:
-    return b"".join([writer.element(tag, members[tag]) for tag in sorted(members)])
-
-
-def _writable(writer: DataSetWriter, members: Members) -> Members:
-    """The same; what was stored and is no value of its VR goes out empty."""
-    written = {}
-    for tag, element in members.items():
-        try:
-            writer.element(tag, element)
-            written[tag] = element
-        except CannotUnderstand:
-            written[tag] = {"vr": element["vr"]}
-    return written
 
 
 def _deflated(data: bytes) -> bytes:
