@@ -161,7 +161,7 @@ async def test_a_body_that_ends_inside_a_part_keeps_the_parts_before_it(
         ({"content-type": "application/json"}, b"{}", 415),
         ({"content-type": "multipart/form-data; boundary=x"}, b"--x--", 415),
         ({"content-type": 'multipart/related; type="image/jpeg"; boundary=x'}, b"--x--", 415),
-        (STORE_HEADERS | {"content-encoding": "gzip, gzip"}, gzip.compress(b"x"), 415),
+        (STORE_HEADERS | {"content-encoding": "gzip, gzip"}, gzip.compress(b"x", mtime=0), 415),
         (STORE_HEADERS | {"content-encoding": "br"}, b"x", 415),
         (STORE_HEADERS | {"content-encoding": "gzip"}, b"no gzip", 400),
         (STORE_HEADERS | {"accept": "text/html"}, multipart([b"x"]), 406),
