@@ -1,6 +1,7 @@
-"""Debian's Orthanc, a PACS that knows nothing of us, set up as docs/sidecar.md says."""
+"""Debian's Orthanc, a PACS that knows nothing of us, with what docs/sidecar.md has for it."""
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -13,17 +14,7 @@ import httpx
 PROGRAM = shutil.which("Orthanc", path="/usr/sbin:/usr/bin:/usr/local/bin")
 START_SECONDS = 60.0
 
-FORWARD = """
-function OnStableSeries(seriesId, tags, metadata)
-   if tags['Modality'] == 'MR' and metadata['RemoteAET'] ~= 'HOUNSFIELD' then
-      RestApiPost('/modalities/hounsfield/store', DumpJson({
-         Resources = { seriesId },
-         StorageCommitment = true,
-         Synchronous = false
-      }, true))
-   end
-end
-"""
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "sidecar.md"
 
 
 class Orthanc:
@@ -33,24 +24,18 @@ class Orthanc:
         self.folder = folder
         self.dimse_port, http_port = _free_ports(2)
         folder.mkdir()
-        (folder / "to-hounsfield.lua").write_text(FORWARD)
-        configuration = {
+        script = folder / "to-hounsfield.lua"
+        script.write_text(_of_document("lua"))
+        configuration = json.loads(f"{{{_of_document('json')}}}") | {
             "Name": "PACS",
             "StorageDirectory": str(folder / "db"),
             "IndexDirectory": str(folder / "db"),
             "HttpPort": http_port,
             "DicomPort": self.dimse_port,
-            "DicomAet": "ORTHANC",
-            "DicomCheckCalledAet": True,
-            "DicomCheckModalityHost": True,
-            "DicomAlwaysAllowStore": False,
-            "DicomModalities": {
-                "hounsfield": {"AET": "HOUNSFIELD", "Host": "127.0.0.1", "Port": our_port}
-            },
-            "LuaScripts": [str(folder / "to-hounsfield.lua")],
-            "DefaultEncoding": "Utf8",
+            "LuaScripts": [str(script)],
             "StableAge": 1,
         }
+        configuration["DicomModalities"]["hounsfield"] |= {"Host": "127.0.0.1", "Port": our_port}
         path = folder / "orthanc.json"
         path.write_text(json.dumps(configuration))
         with (folder / "log").open("wb") as log:
@@ -112,3 +97,10 @@ def _free_ports(count: int) -> list[int]:
     finally:
         for each in held:
             each.close()
+
+
+def _of_document(language: str) -> str:
+    """The first block of this language, as a reader copies it."""
+    found = re.search(rf"^```{language}\n(.*?)^```", DOCUMENT.read_text(), re.DOTALL | re.MULTILINE)
+    assert found, f"{DOCUMENT} has no block of {language}"
+    return found.group(1)
