@@ -39,7 +39,10 @@ from hounsfield.inference.volume import Needs, read_series
 from hounsfield.server.administering import open_archive
 from hounsfield.server.cli import app
 
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs Orthanc (Debian: orthanc)")
+if PROGRAM is None:
+    pytest.skip("needs Orthanc (Debian: orthanc)", allow_module_level=True)
+
+pytestmark = pytest.mark.slow
 
 PATIENCE = 60.0
 NO_SUCH_INSTANCE = 0x0112
