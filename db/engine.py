@@ -1,5 +1,7 @@
 """Engines and transactions: pools for threads and coroutines, and the quick ways beside them."""
 
+import random
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -25,6 +27,7 @@ LOST_CLASSES = frozenset({"08", "57"})  # connection exception, operator interve
 DISK_FULL = "53100"
 CONNECT_SECONDS = 5
 MAX_TRIES = 10
+BACK_OFF_SECONDS = 0.02
 ANSWER_SECONDS = 15.0
 
 
@@ -100,13 +103,14 @@ def _as_usual(error: psycopg.Error, connection_lost: bool, dialect: Dialect) -> 
 
 
 def _again_where_asked(work: Callable[[], T]) -> T:
-    """Try a transaction again where PostgreSQL asks for it."""
-    for _ in range(MAX_TRIES - 1):
+    """Try a transaction again where PostgreSQL asks for it, not at once: others shall get by."""
+    for attempt in range(1, MAX_TRIES):
         try:
             return work()
         except DBAPIError as error:
             if not is_serialization_failure(error):
                 raise
+        time.sleep(random.uniform(0, attempt * BACK_OFF_SECONDS))  # noqa: S311 - no secret
     return work()
 
 

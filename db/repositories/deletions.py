@@ -104,13 +104,19 @@ def take_quarantined(connection: Connection, resource: Resource, grace: dt.timed
 
 
 def drop_empty_series(connection: Connection, study_pk: int) -> list[str]:
-    """Delete the series of the study that hold nothing; their UIDs."""
+    """Delete the series of the study that hold nothing; their UIDs.
+
+    One that a store holds is left: it waits for the study with an instance for that series, and
+    to wait for it in turn would be a deadlock.
+    """
     holds = exists().where(Instance.series_pk == Series.id)
-    statement = (
-        delete(Series)
+    empty = (
+        select(Series.id)
         .where(Series.study_pk == study_pk, ~holds)
-        .returning(Series.series_instance_uid)
+        .order_by(Series.id)
+        .with_for_update(skip_locked=True)
     )
+    statement = delete(Series).where(Series.id.in_(empty)).returning(Series.series_instance_uid)
     return list(connection.execute(statement).scalars())
 
 
