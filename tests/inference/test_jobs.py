@@ -165,6 +165,17 @@ def events_of(archive: Archive, job: JobRow) -> list[dict[str, Any]]:
         return [{"type": row[0]} | row[1] for row in rows]
 
 
+def events_until(archive: Archive, job: JobRow, last: str) -> list[dict[str, Any]]:
+    """The same once ``last`` has come: events are numbered in steps."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        events = events_of(archive, job)
+        if events and events[-1]["type"] == last:
+            return events
+        time.sleep(0.05)
+    raise AssertionError(f"no event {last}")
+
+
 def stored_results(archive: Archive, job: JobRow) -> dict[str, int]:
     """How many instances lie in each of the two series that were allocated."""
     counts = {}
@@ -189,8 +200,7 @@ def test_a_stored_head_becomes_seg_and_sr_with_its_progress_told(
     (volume,) = job.measurements
     assert volume["unit"] == "ml"
     assert 1600 < volume["value"] < 2200
-    time.sleep(0.3)
-    events = events_of(archive, job)
+    events = events_until(archive, job, "complete")
     assert [event["type"] for event in events[:2]] == ["queued", "running"]
     assert events[-1]["type"] == "complete"
     assert events[-1]["results"]["seg"] == job.results["seg"]
@@ -307,11 +317,8 @@ def test_a_child_that_crashes_is_tried_three_times_and_then_fails_with_the_reaso
     job = wait_for_job(archive, head, lambda job: job.ended)
     assert (job.state, job.label, job.attempt) == ("CANCELED", "failed", 3)
     assert "crashed (SIGSEGV). It was tried 3 times." in (job.reason or "")
-    deadline = time.monotonic() + 20
-    kinds: list[str] = []
-    while "failed" not in kinds and time.monotonic() < deadline:
-        time.sleep(0.1)
-        kinds = [event["type"] for event in events_of(archive, job) if event["type"] != "running"]
+    events = events_until(archive, job, "failed")
+    kinds = [event["type"] for event in events if event["type"] != "running"]
     assert kinds == ["queued", "queued", "queued", "failed"]
 
 
