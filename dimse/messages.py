@@ -20,7 +20,13 @@ from hounsfield.dimse.command import (
 )
 from hounsfield.dimse.negotiation import AcceptedContext
 from hounsfield.dimse.operation import Operation
-from hounsfield.dimse.pdu import PDV_HEADER, AbortReason, AssociationEnded, ProtocolError
+from hounsfield.dimse.pdu import (
+    PDV_HEADER,
+    AbortReason,
+    AssociationEnded,
+    ProtocolError,
+    data_values,
+)
 from hounsfield.dimse.response import Response, decode_response
 from hounsfield.dimse.status import Status, status_of
 
@@ -72,23 +78,21 @@ class Messages:
 
     def take(self, pdu: memoryview) -> None:
         """Take the presentation data values of a P-DATA-TF PDU."""
-        offset, size = 0, len(pdu)
-        while offset < size:
-            if size - offset < PDV_HEADER.size:
-                raise ProtocolError(AbortReason.INVALID_PARAMETER, "a PDV without its header")
-            length, context_id, control = PDV_HEADER.unpack_from(pdu, offset)
-            end = offset + 4 + length
-            if length < 2 or end > size:
-                message = f"a PDV of {length} bytes in a PDU of {size}"
-                raise ProtocolError(AbortReason.INVALID_PARAMETER, message)
-            if self._take_fragment(context_id, control, pdu[offset + PDV_HEADER.size : end]):
+        while len(pdu):
+            pdu = self._take_message(pdu)
+
+    def _take_message(self, pdu: memoryview) -> memoryview:
+        """Take values until they make a message whole, and perform it; what is left of the PDU."""
+        end = 0
+        for context_id, control, fragment in data_values(pdu):
+            end += PDV_HEADER.size + len(fragment)
+            if self._take_fragment(context_id, control, fragment):
                 # The operation may read on, into the buffer that this PDU lies in.
                 self._rest = bytes(pdu[end:])
                 self._finish()
-                pdu = memoryview(self._rest)
-                offset, size, self._rest = 0, len(pdu), b""
-            else:
-                offset = end
+                rest, self._rest = self._rest, b""
+                return memoryview(rest)
+        return pdu[end:]
 
     def take_rest(self) -> None:
         """Take what came behind the request in its own PDU, while it is performed."""
